@@ -1,0 +1,1 @@
+"""NumPy reference kernels: one function per operator of `tensorc.topi`, plain and obviously right."""

@@ -1,0 +1,41 @@
+"""A compiler and auto-scheduler for tensor programs: `te.compute` in, a tuned kernel out.
+
+The public names load on first use, so that `import tensorc` stays quick and needs none of the
+heavy libraries.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from tensorc.support import errors
+
+# Public name -> "module", or "module:attribute" where the name is part of a module.
+_PUBLIC = {
+    "ComputeDAG": "tensorc.te.dag:ComputeDAG",
+    "Schedule": "tensorc.schedule.schedule:Schedule",
+    "Target": "tensorc.target:Target",
+    "compile": "tensorc.driver.compile:compile",
+    "generate_sketches": "tensorc.space.sketch:generate_sketches",
+    "te": "tensorc.te",
+    "topi": "tensorc.topi",
+    "tune": "tensorc.driver.tune:tune",
+}
+
+__all__ = [*sorted(_PUBLIC), "errors"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PUBLIC:
+        raise AttributeError(f"Module 'tensorc' has no attribute '{name}'.")
+    module, _, attribute = _PUBLIC[name].partition(":")
+    value: object = import_module(module)
+    if attribute:
+        value = getattr(value, attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])
