@@ -1,1 +1,1 @@
-"""NumPy reference kernels: one function per operator of `tensorc.topi`, plain and obviously right."""
+"""NumPy reference kernels, plain and obviously right, named as in `tensorc.topi`."""
