@@ -1,0 +1,1 @@
+"""Arithmetic on sizes and affine indices: bounds, division, substitution, simplification."""

@@ -1,0 +1,429 @@
+"""Measurement records: an append-only SQLite database, and its JSON-lines form.
+
+One row for each measured candidate: which task (the structural hash of its ComputeDAG, which does
+not depend on names), which target, the concrete schedule steps as JSON, the latencies, or what
+went wrong, where and in which words. Rows are never changed. The database is in write-ahead mode:
+several processes may append, and what was committed survives a process that is killed. Nothing
+that is stored is ever executed.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from tensorc.schedule.json import steps_from_json, steps_to_json
+from tensorc.schedule.steps import Step
+from tensorc.support.errors import RecordError, TargetError, TensorcError
+from tensorc.target import Target
+from tensorc.te.dag import ComputeDAG
+
+SCHEMA_VERSION: Final = 1
+# "tsrc" in ASCII: marks a SQLite file as ours, so that a foreign one is told from a damaged one.
+APPLICATION_ID: Final = 0x74737263
+BUSY_SECONDS: Final = 30.0
+NO_ERROR: Final = "NONE"
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS tasks (
+    hash TEXT PRIMARY KEY, name TEXT NOT NULL, flops REAL NOT NULL, dag TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS records (
+    id INTEGER PRIMARY KEY, task TEXT NOT NULL REFERENCES tasks(hash), target_key TEXT NOT NULL,
+    target TEXT NOT NULL, steps TEXT NOT NULL, latency REAL, latencies TEXT NOT NULL,
+    error TEXT NOT NULL, phase TEXT NOT NULL, message TEXT NOT NULL, build_seconds REAL NOT NULL,
+    run_seconds REAL NOT NULL, confidence REAL NOT NULL, timestamp REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS by_task ON records (task, target_key, latency);
+"""
+_COLUMNS: Final = (
+    "task, target, steps, latencies, error, phase, message, build_seconds, run_seconds, "
+    "confidence, timestamp"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInfo:
+    """A tuned computation as the database knows it.
+
+    Attributes:
+        hash: The structural hash of the DAG.
+        name: Words for a reader, such as `C2D(56, 56, 64, 64, 1, 1, 0)`.
+        flops: Floating-point operations of one run.
+        dag: The DAG as `ComputeDAG.to_json` gave it.
+    """
+
+    hash: str
+    name: str
+    flops: float
+    dag: str
+
+    @classmethod
+    def of(cls, dag: ComputeDAG, name: str) -> TaskInfo:
+        """Describe a DAG."""
+        return cls(dag.structural_hash(), name, float(dag.flops()), json.dumps(dag.to_json()))
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One measured candidate.
+
+    Attributes:
+        task: The structural hash of the computation.
+        target: The machine it was built for and measured on.
+        steps: The concrete schedule.
+        latencies: Seconds of a run, one for each window; empty after an error.
+        error: `NONE`, or the kind of error.
+        phase: Where the error was met, such as `build` or `run`; empty without one.
+        message: The full text of the error.
+        build_seconds: Time spent building.
+        run_seconds: Time spent running.
+        confidence: Relative spread of the windows; 0 is certain.
+        timestamp: Seconds since the epoch.
+    """
+
+    task: str
+    target: Target
+    steps: tuple[Step, ...]
+    latencies: tuple[float, ...] = ()
+    error: str = NO_ERROR
+    phase: str = ""
+    message: str = ""
+    build_seconds: float = 0.0
+    run_seconds: float = 0.0
+    confidence: float = 0.0
+    timestamp: float = field(default_factory=time.time)
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds of the fastest window; None after an error."""
+        return min(self.latencies) if self.latencies and self.error == NO_ERROR else None
+
+    def to_json(self) -> dict[str, object]:
+        """Return every field as JSON values."""
+        return {
+            "task": self.task,
+            "target": self.target.to_json(),
+            "steps": steps_to_json(self.steps),
+            "latencies": list(self.latencies),
+            "error": self.error,
+            "phase": self.phase,
+            "message": self.message,
+            "build_seconds": self.build_seconds,
+            "run_seconds": self.run_seconds,
+            "confidence": self.confidence,
+            "timestamp": self.timestamp,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, object]) -> Record:
+        """Return the record of which `to_json` gave `data`.
+
+        Raises:
+            RecordError: A field is missing or of another kind.
+        """
+        try:
+            target, steps, latencies = data["target"], data["steps"], data["latencies"]
+            if not (isinstance(target, dict) and isinstance(steps, list)):
+                raise RecordError("Bad record: expected 'target' an object and 'steps' a list.")
+            if not isinstance(latencies, list):
+                raise RecordError("Bad record: expected 'latencies' to be a list of seconds.")
+            return cls(
+                task=str(data["task"]),
+                target=Target.from_json(target),
+                steps=steps_from_json(steps),
+                latencies=tuple(float(x) for x in latencies),
+                error=str(data["error"]),
+                phase=str(data["phase"]),
+                message=str(data["message"]),
+                build_seconds=_number(data["build_seconds"]),
+                run_seconds=_number(data["run_seconds"]),
+                confidence=_number(data["confidence"]),
+                timestamp=_number(data["timestamp"]),
+            )
+        except (KeyError, TypeError, ValueError, TargetError) as error:
+            if isinstance(error, RecordError):
+                raise
+            raise RecordError(f"Bad record: a field is missing or malformed, {error!r}.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStats:
+    """Counts over the records of one task and target.
+
+    Attributes:
+        info: The task.
+        target: The target's key (see `target_key`).
+        records: How many candidates were measured.
+        errors: How many of them failed, by kind of error.
+        best: Seconds of the best; None if none succeeded.
+    """
+
+    info: TaskInfo
+    target: str
+    records: int
+    errors: tuple[tuple[str, int], ...]
+    best: float | None
+
+
+def target_key(target: Target) -> str:
+    """What two targets must have in common for a record of one to serve the other."""
+    return f"{target.kind}/{target.cpu}/{target.vector_bytes}B/{target.num_cores}"
+
+
+class Database:
+    """Records in a file; ':memory:' keeps them in memory. Use as a context manager, or `close`.
+
+    Raises:
+        RecordError: The file is damaged, not a database of tensorc, of a later version, or cannot
+            be opened or written.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = str(path)
+        with self._explained():
+            self._connection = sqlite3.connect(
+                self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            try:
+                self._prepare()
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def __enter__(self) -> Self:
+        """Return the database itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Release the file; what was appended is kept."""
+        self._connection.close()
+
+    def append(self, info: TaskInfo, records: Iterable[Record]) -> None:
+        """Add records of one task, all or none of them."""
+        rows = [_row(record) for record in records]
+        with self._explained(), self._transaction():
+            self._connection.execute(
+                "INSERT OR IGNORE INTO tasks (hash, name, flops, dag) VALUES (?, ?, ?, ?)",
+                (info.hash, info.name, info.flops, info.dag),
+            )
+            self._connection.executemany(
+                f"INSERT INTO records (target_key, latency, {_COLUMNS}) VALUES "
+                f"({', '.join('?' * len(_ROW_FIELDS))})",
+                rows,
+            )
+
+    def records(self, task: str | None = None, target: Target | None = None) -> Iterator[Record]:
+        """Yield records in the order they were appended, of one task and target if given."""
+        where, values = _where(task, target)
+        with self._explained():
+            rows = self._connection.execute(
+                f"SELECT {_COLUMNS} FROM records{where} ORDER BY id", values
+            ).fetchall()
+        yield from map(_record, rows)
+
+    def best(self, task: str, target: Target) -> Record | None:
+        """Return the fastest correct record of a task on a target like this one, None if none."""
+        where, values = _where(task, target)
+        with self._explained():
+            row = self._connection.execute(
+                f"SELECT {_COLUMNS} FROM records{where} AND latency IS NOT NULL "
+                "ORDER BY latency, id LIMIT 1",
+                values,
+            ).fetchone()
+        return None if row is None else _record(row)
+
+    def tasks(self) -> tuple[TaskInfo, ...]:
+        """Return every task that has been recorded, oldest first."""
+        with self._explained():
+            rows = self._connection.execute(
+                "SELECT hash, name, flops, dag FROM tasks ORDER BY rowid"
+            ).fetchall()
+        return tuple(TaskInfo(*row) for row in rows)
+
+    def stats(self) -> tuple[TaskStats, ...]:
+        """Return counts for each task and target."""
+        infos = {info.hash: info for info in self.tasks()}
+        with self._explained():
+            groups = self._connection.execute(
+                "SELECT task, target_key, COUNT(*), MIN(latency) FROM records "
+                "GROUP BY task, target_key ORDER BY MIN(id)"
+            ).fetchall()
+            kinds = self._connection.execute(
+                "SELECT task, target_key, error, COUNT(*) FROM records WHERE error <> ? "
+                "GROUP BY task, target_key, error ORDER BY COUNT(*) DESC",
+                (NO_ERROR,),
+            ).fetchall()
+        return tuple(
+            TaskStats(
+                infos[task],
+                key,
+                count,
+                tuple((error, n) for t, k, error, n in kinds if (t, k) == (task, key)),
+                best,
+            )
+            for task, key, count, best in groups
+        )
+
+    def export_lines(self, path: str | Path) -> int:
+        """Write every task and record as JSON lines; return how many records.
+
+        Raises:
+            RecordError: The file cannot be written.
+        """
+        count = 0
+        try:
+            with Path(path).open("w", encoding="utf-8") as file:
+                for info in self.tasks():
+                    fields = {"hash": info.hash, "name": info.name, "flops": info.flops}
+                    print(json.dumps({"task": {**fields, "dag": info.dag}}), file=file)
+                for record in self.records():
+                    print(json.dumps({"record": record.to_json()}), file=file)
+                    count += 1
+        except OSError as error:
+            raise RecordError(f"Cannot write '{path}': {error.strerror}.") from error
+        return count
+
+    def import_lines(self, path: str | Path) -> int:
+        """Add what `export_lines` wrote, all or nothing; return how many records.
+
+        Raises:
+            RecordError: The file cannot be read, or a line of it is not such a line.
+        """
+        infos: dict[str, TaskInfo] = {}
+        records: dict[str, list[Record]] = {}
+        for number, line in enumerate(_lines(path), 1):
+            entry = _entry(line, f"line {number} of '{path}'")
+            if isinstance(entry, TaskInfo):
+                infos[entry.hash] = entry
+            elif entry.task not in infos:
+                raise RecordError(f"Bad line {number} of '{path}': its task was not given before.")
+            else:
+                records.setdefault(entry.task, []).append(entry)
+        with self._explained(), self._transaction():
+            for task, info in infos.items():
+                self.append(info, records.get(task, ()))
+        return sum(map(len, records.values()))
+
+    def _prepare(self) -> None:
+        application, version = self._pragma("application_id"), self._pragma("user_version")
+        tables = self._connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
+        if application != APPLICATION_ID and tables:
+            raise RecordError(f"Cannot use '{self.path}': it is a database of another program.")
+        if version > SCHEMA_VERSION:
+            raise RecordError(
+                f"Cannot use '{self.path}': expected schema {SCHEMA_VERSION}, got {version}, "
+                "written by a later tensorc."
+            )
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        if not tables:
+            with self._transaction():
+                for statement in _SCHEMA.split(";"):
+                    self._connection.execute(statement)
+                self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _pragma(self, name: str) -> int:
+        return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Commit at the end, or roll back; an inner one belongs to the outer one."""
+        if self._connection.in_transaction:
+            yield
+            return
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise RecordError(f"Cannot use the database '{self.path}': {error}.") from error
+
+
+_ROW_FIELDS: Final = ("target_key", "latency", *_COLUMNS.split(", "))
+
+
+def _row(record: Record) -> tuple[object, ...]:
+    return (
+        target_key(record.target),
+        record.latency,
+        record.task,
+        json.dumps(record.target.to_json()),
+        json.dumps(steps_to_json(record.steps)),
+        json.dumps(record.latencies),
+        record.error,
+        record.phase,
+        record.message,
+        record.build_seconds,
+        record.run_seconds,
+        record.confidence,
+        record.timestamp,
+    )
+
+
+def _record(row: tuple[object, ...]) -> Record:
+    data = dict(zip(_COLUMNS.split(", "), row, strict=True))
+    try:
+        for name in ("target", "steps", "latencies"):
+            data[name] = json.loads(str(data[name]))
+    except json.JSONDecodeError as error:
+        raise RecordError(f"Bad record of task '{data['task']}': {error}.") from error
+    return Record.from_json(data)
+
+
+def _where(task: str | None, target: Target | None) -> tuple[str, tuple[str, ...]]:
+    parts = [] if task is None else [("task = ?", task)]
+    parts += [] if target is None else [("target_key = ?", target_key(target))]
+    text = " AND ".join(clause for clause, _ in parts)
+    return (f" WHERE {text}" if text else ""), tuple(value for _, value in parts)
+
+
+def _lines(path: str | Path) -> Iterator[str]:
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            yield from (line for line in file if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"Cannot read '{path}': {error}.") from error
+
+
+def _entry(line: str, place: str) -> TaskInfo | Record:
+    try:
+        match json.loads(line):
+            case {"task": {"hash": str(key), "name": str(name), "flops": flops, "dag": str(dag)}}:
+                ComputeDAG.from_json(json.loads(dag))
+                return TaskInfo(key, name, _number(flops), dag)
+            case {"record": dict(record)}:
+                return Record.from_json(record)
+            case _:
+                raise RecordError(f"Bad {place}: expected a task or a record.")
+    except (ValueError, TensorcError) as error:
+        raise RecordError(f"Bad {place}: {error}") from error
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise RecordError(f"Bad record: expected a number, got '{value}'.")
+    return float(value)

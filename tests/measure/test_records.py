@@ -1,0 +1,194 @@
+"""The record database: what is kept, what is refused, who may write."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from tensorc import te
+from tensorc.measure.records import Database, Record, TaskInfo
+from tensorc.schedule.steps import AnnotationStep, SplitStep
+from tensorc.schedule.state import Annotation
+from tensorc.support.errors import RecordError
+from tensorc.target import Target
+from tensorc.te.dag import ComputeDAG
+
+TARGET = Target("llvm", num_cores=2, vector_bytes=32)
+
+
+def matmul_dag(prefix: str = "") -> ComputeDAG:
+    a = te.placeholder((8, 8), name=f"{prefix}A")
+    b = te.placeholder((8, 8), name=f"{prefix}B")
+    k = te.reduce_axis((0, 8), name="k")
+    c = te.compute((8, 8), lambda i, j: te.sum(a[i, k] * b[k, j], axis=k), name=f"{prefix}C")
+    return ComputeDAG.from_tensors([a, b, c])
+
+
+INFO = TaskInfo.of(matmul_dag(), "matmul")
+STEPS = (SplitStep("C", "i", (4,)), AnnotationStep("C", "i.0", Annotation.PARALLEL))
+
+
+def record(*latencies: float, error: str = "NONE", **fields: object) -> Record:
+    return Record(INFO.hash, TARGET, STEPS, latencies, error, **fields)  # type: ignore[arg-type]
+
+
+def test_records_come_back_as_they_were(tmp_path):
+    kept = [record(2e-3, 1e-3), record(error="RUNTIME_CRASH", phase="run", message="x" * 9000)]
+    with Database(tmp_path / "a.db") as database:
+        database.append(INFO, kept)
+    with Database(tmp_path / "a.db") as database:
+        assert list(database.records()) == kept
+        assert database.tasks() == (INFO,)
+
+
+def test_best_ignores_errors_and_other_targets():
+    other = Record(INFO.hash, Target("llvm", num_cores=64), STEPS, (1e-9,))
+    failed = record(1e-8, error="WRONG_ANSWER")
+    with Database(":memory:") as database:
+        database.append(INFO, [record(3e-3), failed, record(2e-3), other])
+        best = database.best(INFO.hash, TARGET)
+    assert best is not None
+    assert best.latency == 2e-3
+
+
+def test_best_of_an_unknown_task_is_none():
+    with Database(":memory:") as database:
+        assert database.best("nothing", TARGET) is None
+
+
+def test_a_task_is_found_under_other_names():
+    assert TaskInfo.of(matmul_dag("other_"), "again").hash == INFO.hash
+
+
+def test_stats_count_errors_by_kind():
+    with Database(":memory:") as database:
+        database.append(INFO, [record(1.0), record(error="BUILD_ERROR")] + [record(error="X")] * 2)
+        (stats,) = database.stats()
+    assert (stats.records, stats.best) == (4, 1.0)
+    assert dict(stats.errors) == {"BUILD_ERROR": 1, "X": 2}
+
+
+def test_export_and_import_keep_everything(tmp_path):
+    with Database(":memory:") as database:
+        database.append(INFO, [record(1.0), record(2.0)])
+        assert database.export_lines(tmp_path / "log.json") == 2
+        kept = list(database.records())
+    with Database(tmp_path / "b.db") as database:
+        assert database.import_lines(tmp_path / "log.json") == 2
+        assert list(database.records()) == kept
+
+
+@pytest.mark.parametrize(
+    "line", ["{", "[]", '{"record": {}}', '{"task": {"hash": "a"}}', '{"record": 3}']
+)
+def test_a_bad_line_is_refused_and_nothing_is_imported(tmp_path, line):
+    path = tmp_path / "log.json"
+    with Database(":memory:") as database:
+        database.append(INFO, [record(1.0)])
+        database.export_lines(path)
+    path.write_text(path.read_text() + line + "\n")
+    with Database(":memory:") as database:
+        with pytest.raises(RecordError, match="line 3"):
+            database.import_lines(path)
+        assert database.tasks() == ()
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database at all, but long enough to be looked at" * 20)
+    with pytest.raises(RecordError, match=r"notes\.txt"):
+        Database(path)
+
+
+def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "other.db"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE mine (x)")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(RecordError, match="another program"):
+        Database(path)
+    assert path.read_bytes() == before
+
+
+def test_a_later_schema_is_refused(tmp_path):
+    with Database(tmp_path / "a.db"):
+        pass
+    connection = sqlite3.connect(tmp_path / "a.db")
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(RecordError, match="later tensorc"):
+        Database(tmp_path / "a.db")
+
+
+def test_a_damaged_database_is_refused(tmp_path):
+    path = tmp_path / "a.db"
+    with Database(path) as database:
+        database.append(INFO, [record(float(i + 1)) for i in range(200)])
+    data = bytearray(path.read_bytes())
+    data[100:4000] = b"\xff" * 3900
+    path.write_bytes(data)
+    with pytest.raises(RecordError, match="Cannot use"), Database(path) as database:
+        list(database.records())
+
+
+def test_a_folder_that_does_not_exist_is_refused(tmp_path):
+    with pytest.raises(RecordError, match="Cannot use"):
+        Database(tmp_path / "nowhere" / "a.db")
+
+
+def test_a_damaged_row_is_refused(tmp_path):
+    path = tmp_path / "a.db"
+    with Database(path) as database:
+        database.append(INFO, [record(1.0)])
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE records SET steps = '[[\"??\"]]'")
+    connection.commit()
+    connection.close()
+    with Database(path) as database, pytest.raises(RecordError):
+        list(database.records())
+
+
+WRITER = """
+import os, sys
+from tensorc.measure.records import Database, Record, TaskInfo
+from tensorc.target import Target
+path, info, count, die = sys.argv[1], TaskInfo(*eval(sys.argv[2])), int(sys.argv[3]), sys.argv[4]
+with Database(path) as database:
+    for i in range(count):
+        target = Target("llvm", num_cores=2, vector_bytes=32)
+        database.append(info, [Record(info.hash, target, (), (1.0 + i,))])
+        print(i, flush=True)
+    if die == "die":
+        os.kill(os.getpid(), 9)
+"""
+
+
+def writer(path, count: int, die: str = "") -> subprocess.Popen[bytes]:
+    info = repr((INFO.hash, INFO.name, INFO.flops, INFO.dag))
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path), info, str(count), die], stdout=subprocess.PIPE
+    )
+
+
+def test_several_processes_may_write_at_once(tmp_path):
+    path = tmp_path / "a.db"
+    processes = [writer(path, 40) for _ in range(3)]
+    assert [p.communicate()[0].count(b"\n") for p in processes] == [40, 40, 40]
+    with Database(path) as database:
+        assert len(list(database.records())) == 120
+
+
+def test_a_killed_writer_loses_nothing_it_committed(tmp_path):
+    path = tmp_path / "a.db"
+    process = writer(path, 25, "die")
+    committed = process.communicate()[0].count(b"\n")
+    assert (process.returncode, committed) == (-9, 25)
+    with Database(path) as database:
+        assert len(list(database.records())) == 25
+
+
+def test_a_record_is_plain_json():
+    assert Record.from_json(json.loads(json.dumps(record(1.0).to_json()))).latency == 1.0
