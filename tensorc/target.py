@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import KW_ONLY, dataclass, fields
 from typing import Final
 
 from tensorc.support import host, options
@@ -80,6 +80,7 @@ class Target:
     """
 
     kind: str
+    _: KW_ONLY
     num_cores: int = DETECT
     vector_bytes: int = DETECT
     vector_registers: int = DETECT
