@@ -7,8 +7,12 @@ heavy libraries.
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from tensorc.support import errors
+
+if TYPE_CHECKING:
+    from tensorc.target import Target as Target
 
 # Public name -> "module", or "module:attribute" where the name is part of a module.
 _PUBLIC = {
