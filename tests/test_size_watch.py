@@ -74,6 +74,12 @@ def test_public_names_are_documented(path: Path) -> None:
     assert list(undocumented(module)) == []
 
 
+def test_every_folder_is_a_package() -> None:
+    """Import-linter does not look into a folder without `__init__.py`."""
+    folders = {path.parent for path in SOURCES}
+    assert [name_of(f) for f in sorted(folders) if not (f / "__init__.py").exists()] == []
+
+
 def test_heavy_libraries_are_asked_for_in_one_place_each() -> None:
     astray = [
         f"{name_of(path)}: {library}"
