@@ -1,1 +1,126 @@
-"""NumPy reference kernels, plain and obviously right, named as in `tensorc.topi`."""
+"""NumPy reference kernels: what each operator of `tensorc.topi` means.
+
+The files, function names and argument orders are those of `tensorc.topi`. Kernels compute in
+float64 (integers in int64) and convert once at the end, so that they can serve as the oracle of
+every other implementation; they are written for clarity, and import NumPy only.
+
+Convolutions and matrix products take `out_dtype` (float32 by default, whatever the operands);
+all other kernels return the dtype of their data.
+"""
+
+from kernels_ref.array import Array
+from kernels_ref.conv import (
+    conv1d_nlc,
+    conv2d_capsule_nhwijc,
+    conv2d_nchw,
+    conv2d_nhwc,
+    conv2d_transpose_nhwc,
+    conv3d_ndhwc,
+    depthwise_conv2d_nchw,
+    depthwise_conv2d_nhwc,
+    group_conv2d_nchw,
+    group_conv2d_nhwc,
+)
+from kernels_ref.elementwise import (
+    abs,
+    add,
+    cast,
+    ceil,
+    clip,
+    divide,
+    erf,
+    exp,
+    floor,
+    log,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    power,
+    round,
+    rsqrt,
+    sigmoid,
+    sqrt,
+    subtract,
+    tanh,
+    where,
+)
+from kernels_ref.matmul import batch_matmul, dense, matmul, transpose_batch_matmul
+from kernels_ref.nn import (
+    avg_pool2d_nchw,
+    bias_add,
+    conv2d_bn_relu,
+    gelu,
+    gelu_tanh,
+    layer_norm,
+    max_pool2d_nchw,
+    pad,
+    relu,
+    softmax,
+)
+from kernels_ref.reduction import argmax, argmin, max, mean, min, norm_bmn, prod, sum
+from kernels_ref.transform import concatenate, gather, reshape, strided_slice, take, transpose
+
+__all__ = [
+    "Array",
+    "abs",
+    "add",
+    "argmax",
+    "argmin",
+    "avg_pool2d_nchw",
+    "batch_matmul",
+    "bias_add",
+    "cast",
+    "ceil",
+    "clip",
+    "concatenate",
+    "conv1d_nlc",
+    "conv2d_bn_relu",
+    "conv2d_capsule_nhwijc",
+    "conv2d_nchw",
+    "conv2d_nhwc",
+    "conv2d_transpose_nhwc",
+    "conv3d_ndhwc",
+    "dense",
+    "depthwise_conv2d_nchw",
+    "depthwise_conv2d_nhwc",
+    "divide",
+    "erf",
+    "exp",
+    "floor",
+    "gather",
+    "gelu",
+    "gelu_tanh",
+    "group_conv2d_nchw",
+    "group_conv2d_nhwc",
+    "layer_norm",
+    "log",
+    "matmul",
+    "max",
+    "max_pool2d_nchw",
+    "maximum",
+    "mean",
+    "min",
+    "minimum",
+    "multiply",
+    "negative",
+    "norm_bmn",
+    "pad",
+    "power",
+    "prod",
+    "relu",
+    "reshape",
+    "round",
+    "rsqrt",
+    "sigmoid",
+    "softmax",
+    "sqrt",
+    "strided_slice",
+    "subtract",
+    "sum",
+    "take",
+    "tanh",
+    "transpose",
+    "transpose_batch_matmul",
+    "where",
+]

@@ -1,0 +1,1 @@
+"""Benchmarks: the workloads, and one script for each question asked of them."""

@@ -1,0 +1,40 @@
+"""The package as a whole: what it imports and exports."""
+
+import ast
+import inspect
+from pathlib import Path
+
+import kernels_ref
+
+SOURCES = sorted(Path(kernels_ref.__file__).parent.glob("*.py"))
+
+
+def test_imports_numpy_and_the_standard_library_only() -> None:
+    imported = set()
+    for source in SOURCES:
+        for node in ast.walk(ast.parse(source.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0
+                imported.add(str(node.module).split(".")[0])
+    assert imported <= {"kernels_ref", "math", "numpy", "typing"}
+
+
+def test_every_kernel_is_exported_under_a_name_of_its_own() -> None:
+    kernels = [
+        node.name
+        for source in SOURCES
+        if source.stem not in {"__init__", "array", "windows"}
+        for node in ast.parse(source.read_text()).body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    ]
+    assert sorted([*kernels, "Array"]) == sorted(kernels_ref.__all__)
+
+
+def test_out_dtype_is_float32_unless_it_is_an_index() -> None:
+    for name in kernels_ref.__all__:
+        member = getattr(kernels_ref, name)
+        if inspect.isfunction(member) and "out_dtype" in inspect.signature(member).parameters:
+            default = inspect.signature(member).parameters["out_dtype"].default
+            assert default == ("int32" if name.startswith("arg") else "float32")
