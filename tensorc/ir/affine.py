@@ -12,8 +12,9 @@ Operations that need the ranges of variables (intervals, exact division, folding
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
@@ -104,10 +105,28 @@ def add(a: Affine, b: Affine) -> Affine:
         return Affine(a.const + b.const, a.terms)
     if not a.terms:
         return Affine(a.const + b.const, b.terms)
-    terms = dict(a.terms)
-    for atom, coefficient in b.terms:
-        terms[atom] = terms.get(atom, 0) + coefficient
+    try:
+        terms = dict(a.terms)
+        for atom, coefficient in b.terms:
+            terms[atom] = terms.get(atom, 0) + coefficient
+    except TypeError:
+        return Affine(a.const + b.const, _merge_unhashable(a.terms + b.terms))
     return from_terms(a.const + b.const, terms)
+
+
+def total(start: Affine, parts: Iterable[Affine]) -> Affine:
+    """The sum of several affines."""
+    return reduce(add, parts, start)
+
+
+def _merge_unhashable(terms: tuple[Term, ...]) -> tuple[Term, ...]:
+    # Atoms that hold arrays have no hash: variables meet by name, other atoms by identity.
+    merged: dict[str | int, Term] = {}
+    for atom, c in terms:
+        key = atom if isinstance(atom, str) else id(atom)
+        known = merged.get(key)
+        merged[key] = (atom, c if known is None else known[1] + c)
+    return tuple(t for t in merged.values() if not (isinstance(t[1], int) and t[1] == 0))
 
 
 def scale(a: Affine, factor: Any) -> Affine:

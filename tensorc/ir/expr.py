@@ -72,7 +72,7 @@ class Index(ExprOps):
 
 @dataclass(frozen=True, slots=True)
 class Cast(ExprOps):
-    """The value converted to `dtype`: floats to integers truncate, to 16-bit floats round to even."""
+    """The value as `dtype`: floats to integers truncate, to 16-bit floats round to even."""
 
     value: Expr
     dtype: DType
@@ -97,7 +97,7 @@ class Call(ExprOps):
 
 @dataclass(frozen=True, slots=True)
 class Select(ExprOps):
-    """`a` where every condition (an affine ≥ 0) holds, else `b`; the other side is not evaluated."""
+    """`a` where every condition (an affine ≥ 0) holds, else `b`; the other is not evaluated."""
 
     conditions: tuple[Affine, ...]
     a: Expr

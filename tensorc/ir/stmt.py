@@ -38,7 +38,7 @@ class For:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Write `value` to a buffer from flat position `index`; lane `l` goes to `index + l · stride`."""
+    """Write `value` to a buffer at flat position `index`; lane `l` goes to `index + l · stride`."""
 
     buffer: Buffer
     index: Affine
