@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import kernels_ref
-from bench.suite import CODES, WORKLOADS, Case, Workload, cases
+from kernels_ref.suite import CODES, WORKLOADS, Case, Workload, cases
 
 # Microseconds and GFLOP/s that the Ansor authors' logs give for batch 1; the product is the count.
 PUBLISHED = {

@@ -1,0 +1,1 @@
+"""The hands: records of measurements, workers that build, an isolated process that runs."""

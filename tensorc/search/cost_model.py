@@ -1,0 +1,188 @@
+"""Cost models: from the features of candidates to scores, higher is faster.
+
+The features of a candidate are one row for each of its statements; the score of a candidate is the
+sum of the scores of its rows. Labels are throughputs relative to the best of the task, so that one
+model serves several tasks. The loss is the weighted squared error of the packed sums, with the
+label as weight: fast programs matter more (Ansor, OSDI'20, section 5.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tensorc.support.optional import optional_import
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+Features = NDArray[np.float32]
+Scores = NDArray[np.float64]
+
+# Small trees: a few hundred measurements are all there is, and a round must take well under 1 s.
+_PARAMETERS: Final[dict[str, Any]] = {
+    "max_depth": 8,
+    "eta": 0.2,
+    "gamma": 0.001,
+    "min_child_weight": 0,
+    "tree_method": "hist",
+    "max_bin": 64,
+    "verbosity": 0,
+    "disable_default_eval_metric": 1,
+}
+_BOOST_ROUNDS: Final = 80
+# Beyond this many samples the oldest of the slow ones add time and no knowledge.
+_MAX_SAMPLES: Final = 3000
+# With fewer measurements than this a fit is noise.
+MIN_SAMPLES: Final = 12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One measured candidate.
+
+    Attributes:
+        task: Which task it belongs to; latencies are compared within a task only.
+        features: float32, statements × features.
+        latency: Seconds; infinity for a candidate that failed.
+    """
+
+    task: str
+    features: Features
+    latency: float
+
+
+class CostModel(Protocol):
+    """Scores candidates from their features."""
+
+    def predict(self, features: Features) -> Scores:
+        """Score candidates × statements × features; higher is faster."""
+        ...
+
+    def update(self, samples: Sequence[Sample]) -> None:
+        """Learn from all measurements so far (not only new ones)."""
+        ...
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether scores mean anything yet."""
+        ...
+
+
+class RandomCostModel:
+    """Random scores from a given generator: the model of a search without knowledge."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+
+    def predict(self, features: Features) -> Scores:
+        """Draw a score for each candidate."""
+        return self._rng.random(len(features))
+
+    def update(self, samples: Sequence[Sample]) -> None:
+        """Learn nothing."""
+
+    @property
+    def is_trained(self) -> bool:
+        """Never."""
+        return False
+
+
+class XGBCostModel:
+    """Gradient-boosted trees on statement rows, with the pack-sum loss.
+
+    Raises:
+        MissingDependencyError: xgboost is not installed; use `best_available` to fall back.
+    """
+
+    def __init__(self, rng: np.random.Generator, threads: int = 1) -> None:
+        self._xgb: ModuleType = optional_import("xgboost", purpose="the learned cost model")
+        self._rng = rng
+        self._parameters = _PARAMETERS | {
+            "nthread": threads,
+            "seed": int(rng.integers(1 << 31)),
+        }
+        self._booster: Any = None
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether a fit has been made."""
+        return self._booster is not None
+
+    def predict(self, features: Features) -> Scores:
+        """Sum the scores of each candidate's rows; random before the first fit."""
+        if self._booster is None:
+            return self._rng.random(len(features))
+        count, statements, width = features.shape
+        flat = self._booster.inplace_predict(features.reshape(count * statements, width))
+        return np.asarray(flat, np.float64).reshape(count, statements).sum(1)
+
+    def update(self, samples: Sequence[Sample]) -> None:
+        """Fit from nothing on all samples; nothing happens below `MIN_SAMPLES`."""
+        kept = _most_useful(samples)
+        if len(kept) < MIN_SAMPLES:
+            return
+        labels = normalised_throughputs(kept)
+        rows = np.concatenate([s.features for s in kept])
+        packs = np.repeat(np.arange(len(kept)), [len(s.features) for s in kept])
+        matrix = self._xgb.DMatrix(rows, label=labels[packs])
+        self._booster = self._xgb.train(
+            self._parameters,
+            matrix,
+            num_boost_round=_BOOST_ROUNDS,
+            obj=pack_sum_squared_error(packs, labels),
+        )
+
+
+def best_available(rng: np.random.Generator, threads: int = 1) -> CostModel:
+    """Return the XGBoost model, or the random one where xgboost is missing."""
+    try:
+        return XGBCostModel(rng, threads)
+    except ImportError:
+        return RandomCostModel(rng)
+
+
+def normalised_throughputs(samples: Sequence[Sample]) -> NDArray[np.float64]:
+    """Label each sample: best latency of its task over its latency, in [0, 1]; 0 if it failed."""
+    best: dict[str, float] = {}
+    for sample in samples:
+        best[sample.task] = min(best.get(sample.task, np.inf), sample.latency)
+    return np.array(
+        [best[s.task] / s.latency if np.isfinite(s.latency) else 0.0 for s in samples], np.float64
+    )
+
+
+def pack_sum_squared_error(
+    packs: NDArray[np.int64], labels: NDArray[np.float64]
+) -> Callable[[NDArray[np.float32], Any], tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Return the objective whose loss is `Σ label · (Σ of a pack's rows − label)²`.
+
+    Args:
+        packs: For each row, the candidate that it belongs to.
+        labels: One for each candidate; also its weight.
+    """
+    weight = np.maximum(labels, 0.02)[packs]  # a little, so that failures are learnt too
+
+    def objective(
+        predictions: NDArray[np.float32], _: Any
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        sums = np.bincount(packs, weights=predictions.reshape(-1), minlength=len(labels))
+        return (sums - labels)[packs] * weight, weight
+
+    return objective
+
+
+def _most_useful(samples: Sequence[Sample]) -> list[Sample]:
+    """All samples, or, of too many, the fastest half of the limit and the newest others."""
+    if len(samples) <= _MAX_SAMPLES:
+        return list(samples)
+    labels = normalised_throughputs(samples)
+    fast = set(np.argsort(-labels, kind="stable")[: _MAX_SAMPLES // 2].tolist())
+    newest = [i for i in range(len(samples) - 1, -1, -1) if i not in fast]
+    chosen = sorted(fast | set(newest[: _MAX_SAMPLES - len(fast)]))
+    return [samples[i] for i in chosen]

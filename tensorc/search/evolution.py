@@ -1,0 +1,259 @@
+"""Evolutionary search over populations of integer rows (Ansor, OSDI'20, section 5.1).
+
+One population for each sketch. A generation scores every row with the cost model, remembers the
+best rows that were never measured, and makes the next rows from the present ones, picked with a
+probability that grows with their score: by mutation, by crossover of whole decisions, and afresh.
+All of it is array operations; nothing here looks at a single candidate before it is chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tensorc.search.cost_model import CostModel, Features, Scores
+
+Rows = NDArray[np.int64]
+Keys = NDArray[np.int64]
+
+
+class Space(Protocol):
+    """The candidates of one sketch, as rows of integers."""
+
+    def size(self) -> float:
+        """About how many distinct rows there are."""
+        ...
+
+    def sample(self, count: int, rng: np.random.Generator) -> Rows:
+        """Draw valid rows."""
+        ...
+
+    def mutate(self, rows: Rows, rng: np.random.Generator) -> Rows:
+        """Change one decision of each row; rows stay valid."""
+        ...
+
+    def crossover(self, first: Rows, second: Rows, rng: np.random.Generator) -> Rows:
+        """Take each decision from one of two parents; rows stay valid."""
+        ...
+
+    def keys(self, rows: Rows) -> Keys:
+        """Return equal numbers for equal candidates, different ones for different candidates."""
+        ...
+
+    def features(self, rows: Rows) -> Features:
+        """Return float32 features, rows × statements × features."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EvolutionOptions:
+    """Sizes and probabilities of the search.
+
+    Attributes:
+        population: Rows of a generation, over all sketches.
+        generations: How many generations are made from the first one.
+        crossover_share: Share of a generation that is crossed.
+        fresh_share: Share that is sampled anew.
+        eps_greedy: Share of the chosen candidates that is random, whatever the model says.
+        elite: Measured rows, the fastest ones, that enter the first generation.
+    """
+
+    population: int = 2048
+    generations: int = 4
+    crossover_share: float = 0.15
+    fresh_share: float = 0.05
+    eps_greedy: float = 0.05
+    elite: int = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A row of one space, chosen to be measured.
+
+    Attributes:
+        space: The number of the space.
+        row: The decisions.
+        key: The space's key of the row.
+        score: What the model gave; NaN if it was chosen at random.
+    """
+
+    space: int
+    row: Rows
+    key: int
+    score: float = float("nan")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """What is known of one space.
+
+    Attributes:
+        keys: Keys of the rows that were measured or are being measured.
+        best: Rows that were measured without error, fastest first.
+    """
+
+    keys: frozenset[int]
+    best: Rows
+
+
+def propose(
+    spaces: Sequence[Space],
+    measured: Mapping[int, Measured],
+    model: CostModel,
+    count: int,
+    rng: np.random.Generator,
+    options: EvolutionOptions | None = None,
+) -> list[Candidate]:
+    """Choose up to `count` distinct candidates that were never measured, best score first.
+
+    Fewer are returned only when the spaces hold no more, none when they are exhausted.
+    """
+    options = options or EvolutionOptions()
+    shares = _shares(spaces, options.population)
+    found: list[Candidate] = []
+    fresh: list[Candidate] = []
+    for number, (space, share) in enumerate(zip(spaces, shares, strict=True)):
+        known = measured.get(number, Measured(frozenset(), np.empty((0, 0), np.int64)))
+        first = space.sample(share, rng)
+        fresh += _unmeasured(number, space, first, known.keys)
+        if model.is_trained:
+            found += _evolve(number, space, first, known, model, count, rng, options)
+    return _choose(found, fresh, count, rng, options)
+
+
+def _shares(spaces: Sequence[Space], population: int) -> list[int]:
+    """Divide the population in proportion to the logarithm of the size, with a floor."""
+    logs = np.array([np.log2(max(space.size(), 1.0)) + 1.0 for space in spaces])
+    shares = np.maximum(population * logs / logs.sum(), population / (4 * len(spaces)))
+    return [max(1, int(share)) for share in shares]
+
+
+def _evolve(
+    number: int,
+    space: Space,
+    rows: Rows,
+    known: Measured,
+    model: CostModel,
+    count: int,
+    rng: np.random.Generator,
+    options: EvolutionOptions,
+) -> list[Candidate]:
+    """Run the generations of one space; return its best candidates that were never measured."""
+    size = len(rows)
+    elite = known.best[: options.elite]
+    rows = np.concatenate([elite, rows])[:size] if len(elite) else rows
+    best: dict[int, Candidate] = {}
+    for generation in range(options.generations + 1):
+        scores = model.predict(space.features(rows))
+        _remember(best, number, space, rows, scores, known.keys, count)
+        if generation < options.generations:
+            rows = _next_generation(space, rows, scores, rng, options)
+    return list(best.values())
+
+
+def _remember(
+    best: dict[int, Candidate],
+    number: int,
+    space: Space,
+    rows: Rows,
+    scores: Scores,
+    measured: frozenset[int],
+    count: int,
+) -> None:
+    """Keep the best `2 · count` candidates seen so far."""
+    keys = space.keys(rows)
+    room = 2 * count
+    for i in np.argsort(-scores, kind="stable")[: 2 * room]:
+        key = int(keys[i])
+        if key not in measured and key not in best:
+            best[key] = Candidate(number, rows[i].copy(), key, float(scores[i]))
+    if len(best) > room:
+        kept = sorted(best.values(), key=lambda c: -c.score)[:room]
+        best.clear()
+        best.update((c.key, c) for c in kept)
+
+
+def _next_generation(
+    space: Space,
+    rows: Rows,
+    scores: Scores,
+    rng: np.random.Generator,
+    options: EvolutionOptions,
+) -> Rows:
+    size = len(rows)
+    crossed = int(size * options.crossover_share)
+    fresh = int(size * options.fresh_share)
+    pick = _picker(scores, rng)
+    return np.concatenate(
+        [
+            space.mutate(rows[pick(size - crossed - fresh)], rng),
+            space.crossover(rows[pick(crossed)], rows[pick(crossed)], rng),
+            space.sample(fresh, rng) if fresh else rows[:0],
+        ]
+    )
+
+
+def _picker(scores: Scores, rng: np.random.Generator) -> Callable[[int], NDArray[np.intp]]:
+    """Return a function that draws row numbers, more often those of high rank.
+
+    Ranks and not scores count, because the scale of scores differs from task to task; the best
+    tenth is drawn in half of all cases.
+    """
+    order = np.argsort(-scores, kind="stable")
+    weights = np.exp(-np.arange(len(scores)) / max(len(scores) / 7.0, 1.0))
+    cumulative = np.cumsum(weights / weights.sum())
+
+    def pick(count: int) -> NDArray[np.intp]:
+        drawn = np.searchsorted(cumulative, rng.random(count))
+        return order[np.minimum(drawn, len(order) - 1)]
+
+    return pick
+
+
+def _unmeasured(
+    number: int, space: Space, rows: Rows, measured: frozenset[int]
+) -> list[Candidate]:
+    """Distinct rows that were never measured, in the order drawn."""
+    keys = space.keys(rows)
+    _, firsts = np.unique(keys, return_index=True)
+    return [
+        Candidate(number, rows[i].copy(), int(keys[i]))
+        for i in np.sort(firsts)
+        if int(keys[i]) not in measured
+    ]
+
+
+def _choose(
+    found: list[Candidate],
+    fresh: list[Candidate],
+    count: int,
+    rng: np.random.Generator,
+    options: EvolutionOptions,
+) -> list[Candidate]:
+    """Take the best, leave room for the random share, fill up with random ones."""
+    random_count = max(1, round(count * options.eps_greedy)) if found else count
+    best = sorted(found, key=lambda c: -c.score)[: max(count - random_count, 0)]
+    taken = {(c.space, c.key) for c in best}
+    rest = [c for c in fresh if (c.space, c.key) not in taken]
+    drawn = [rest[i] for i in _spread(rest, rng)[: count - len(best)]]
+    if len(best) + len(drawn) < count:  # small spaces: everything fresh is used up
+        taken |= {(c.space, c.key) for c in drawn}
+        more = sorted(found, key=lambda c: -c.score)
+        left = [c for c in more if (c.space, c.key) not in taken]
+        drawn += left[: count - len(best) - len(drawn)]
+    return best + drawn
+
+
+def _spread(candidates: Sequence[Candidate], rng: np.random.Generator) -> list[int]:
+    """A random order in which the spaces take turns, so that each of them is tried early."""
+    turns: dict[int, int] = {}
+    order: list[tuple[int, float, int]] = []
+    for i in rng.permutation(len(candidates)):
+        space = candidates[i].space
+        turns[space] = turns.get(space, 0) + 1
+        order.append((turns[space], float(rng.random()), int(i)))
+    return [i for _, _, i in sorted(order)]

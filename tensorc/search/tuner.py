@@ -1,0 +1,280 @@
+"""The tuning loop of one task: propose, measure, learn, until something says stop.
+
+Everything random in round `r` comes from one generator made of the seed and `r`, and round `r`
+knows the measurements of the rounds before it only. So the same seed with the same measurements
+gives the same candidates, and a run that is resumed from its records is the run that was never
+interrupted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from tensorc.schedule.steps import Step
+from tensorc.search.cost_model import CostModel, Sample
+from tensorc.search.evolution import Candidate, EvolutionOptions, Measured, Rows, Space, propose
+
+Steps = tuple[Step, ...]
+
+
+class Outcome(Protocol):
+    """What is needed of a measurement."""
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds; None for a candidate that failed."""
+        ...
+
+    @property
+    def error_kind(self) -> str:
+        """The kind of error, `NONE` without one."""
+        ...
+
+
+class TunedSpace(Space, Protocol):
+    """A space whose rows stand for schedules."""
+
+    def steps(self, row: Rows) -> Steps:
+        """Return the concrete schedule of a row."""
+        ...
+
+    def row(self, steps: Steps) -> Rows | None:
+        """Return the row of a schedule, None if it is not one of this space."""
+        ...
+
+
+Measure = Callable[[Sequence[Steps]], Iterable[Outcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class TuneOptions:
+    """When to stop, and how to search.
+
+    Attributes:
+        trials: Candidates to measure in all, those of an earlier run included.
+        time_budget: Seconds after which no round is begun; None for no limit.
+        seed: Of everything random.
+        early_stopping: Stop after so many trials without a better one; None for never.
+        round_size: Candidates of a round.
+        evolution: The options of the search itself.
+    """
+
+    trials: int = 64
+    time_budget: float | None = None
+    seed: int = 0
+    early_stopping: int | None = None
+    round_size: int = 24
+    evolution: EvolutionOptions = EvolutionOptions()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """One measured candidate of a run.
+
+    Attributes:
+        steps: Its schedule.
+        latency: Seconds; None if it failed.
+        error: The kind of error, `NONE` without one.
+        space: The number of the sketch it came from, None if of none of them.
+        row: Its row in that space.
+        key: The key of that row.
+    """
+
+    steps: Steps
+    latency: float | None
+    error: str
+    space: int | None = None
+    row: Rows | None = None
+    key: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What callbacks are told after each measurement.
+
+    Attributes:
+        trials: Measured so far, those of an earlier run included.
+        total: How many are wanted.
+        elapsed: Seconds since the run began.
+        best: Latency of the best in seconds; None while there is none.
+        errors: How many failed, by kind.
+    """
+
+    trials: int
+    total: int
+    elapsed: float
+    best: float | None
+    errors: tuple[tuple[str, int], ...]
+
+
+Callback = Callable[[Progress], None]
+
+
+@dataclass(slots=True)
+class Search:
+    """A run of the tuning loop.
+
+    Attributes:
+        spaces: One for each sketch.
+        model: What scores candidates; it is trained before each round.
+        measure: Measures schedules and yields the outcomes in their order.
+        options: When to stop, and how to search.
+        task: A name for the samples of the model.
+        trials: What was measured, in order; begin with those of an earlier run.
+        history: (trial, elapsed seconds, best latency so far), one for each improvement.
+        stopped: Why the run ended.
+    """
+
+    spaces: Sequence[TunedSpace]
+    model: CostModel
+    measure: Measure
+    options: TuneOptions
+    task: str = ""
+    callbacks: Sequence[Callback] = ()
+    trials: list[Trial] = field(default_factory=list)
+    history: list[tuple[int, float, float]] = field(default_factory=list)
+    stopped: str = ""
+    _begun: float = 0.0
+
+    def resume(self, earlier: Iterable[tuple[Steps, Outcome]]) -> None:
+        """Take over the measurements of an earlier run."""
+        for steps, outcome in earlier:
+            place = next(
+                ((n, row) for n, s in enumerate(self.spaces) if (row := s.row(steps)) is not None),
+                None,
+            )
+            self._add(steps, outcome, place)
+
+    def run(self) -> None:
+        """Go on until the trials or the time are used up, or nothing is left or gets better.
+
+        A keyboard interrupt ends the run like any other reason: what was measured is kept.
+        """
+        self._begun = time.monotonic()
+        try:
+            while not self._finished():
+                if not self._round():
+                    self.stopped = "every candidate has been measured"
+        except KeyboardInterrupt:
+            self.stopped = "interrupted"
+
+    @property
+    def best(self) -> Trial | None:
+        """The fastest correct candidate so far."""
+        good = [t for t in self.trials if t.latency is not None]
+        return min(good, key=lambda t: t.latency or 0.0, default=None)
+
+    def fastest(self, count: int) -> list[Trial]:
+        """The fastest correct candidates, distinct, fastest first."""
+        good = sorted(
+            (t for t in self.trials if t.latency is not None), key=lambda t: t.latency or 0.0
+        )
+        return list({t.steps: t for t in reversed(good)}.values())[::-1][:count]
+
+    def _finished(self) -> bool:
+        options, elapsed = self.options, time.monotonic() - self._begun
+        if self.stopped:
+            return True
+        if len(self.trials) >= options.trials:
+            self.stopped = "all trials are done"
+        elif options.time_budget is not None and elapsed >= options.time_budget:
+            self.stopped = "the time is used up"
+        elif options.early_stopping is not None and self._stale() >= options.early_stopping:
+            self.stopped = f"nothing better in {options.early_stopping} trials"
+        return bool(self.stopped)
+
+    def _stale(self) -> int:
+        """Trials since the best one."""
+        latencies = [t.latency if t.latency is not None else np.inf for t in self.trials]
+        return len(latencies) - 1 - int(np.argmin(latencies)) if latencies else 0
+
+    def _round(self) -> bool:
+        """Propose and measure one round, or what an earlier run left of it; False if empty."""
+        number, done = divmod(len(self.trials), self.options.round_size)
+        rng = np.random.default_rng([self.options.seed, number])
+        before = self.trials[: len(self.trials) - done]
+        self.model.update(self._samples(before))
+        count = min(self.options.round_size, self.options.trials - len(before))
+        chosen = propose(
+            self.spaces, self._known(before), self.model, count, rng, self.options.evolution
+        )
+        present = {(t.space, t.key) for t in self.trials[len(before) :]}
+        chosen = [c for c in chosen if (c.space, c.key) not in present]
+        for candidate, outcome in self._measured(chosen):
+            self._add(
+                self.spaces[candidate.space].steps(candidate.row),
+                outcome,
+                (candidate.space, candidate.row),
+            )
+        return bool(chosen)
+
+    def _measured(self, chosen: Sequence[Candidate]) -> Iterator[tuple[Candidate, Outcome]]:
+        steps = [self.spaces[c.space].steps(c.row) for c in chosen]
+        return zip(chosen, self.measure(steps), strict=False)
+
+    def _add(self, steps: Steps, outcome: Outcome, place: tuple[int, Rows] | None) -> None:
+        best = self.best
+        number, row = place if place is not None else (None, None)
+        key = 0 if place is None else int(self.spaces[place[0]].keys(place[1][None])[0])
+        self.trials.append(Trial(steps, outcome.latency, outcome.error_kind, number, row, key))
+        elapsed = time.monotonic() - self._begun if self._begun else 0.0
+        if outcome.latency is not None and (
+            best is None or best.latency is None or outcome.latency < best.latency
+        ):
+            self.history.append((len(self.trials), elapsed, outcome.latency))
+        if self._begun:
+            self._tell(elapsed)
+
+    def _tell(self, elapsed: float) -> None:
+        best = self.best
+        progress = Progress(
+            len(self.trials),
+            self.options.trials,
+            elapsed,
+            None if best is None else best.latency,
+            self.errors(),
+        )
+        for callback in self.callbacks:
+            callback(progress)
+
+    def errors(self) -> tuple[tuple[str, int], ...]:
+        """How many candidates failed, by kind, most frequent first."""
+        counts: dict[str, int] = {}
+        for trial in self.trials:
+            if trial.latency is None:
+                counts[trial.error] = counts.get(trial.error, 0) + 1
+        return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+    def _samples(self, trials: Sequence[Trial]) -> list[Sample]:
+        """The training set: features of each measured row, computed space by space."""
+        samples: list[Sample | None] = [None] * len(trials)
+        for number, space in enumerate(self.spaces):
+            mine = [i for i, t in enumerate(trials) if t.space == number and t.row is not None]
+            if not mine:
+                continue
+            features = space.features(np.stack([_row(trials[i]) for i in mine]))
+            for i, values in zip(mine, features, strict=True):
+                latency = trials[i].latency
+                samples[i] = Sample(self.task, values, np.inf if latency is None else latency)
+        return [s for s in samples if s is not None]
+
+    def _known(self, trials: Sequence[Trial]) -> dict[int, Measured]:
+        known: dict[int, Measured] = {}
+        for number in range(len(self.spaces)):
+            mine = [t for t in trials if t.space == number and t.row is not None]
+            good = sorted(
+                (t for t in mine if t.latency is not None), key=lambda t: t.latency or 0.0
+            )
+            best = np.stack([_row(t) for t in good]) if good else np.empty((0, 0), np.int64)
+            known[number] = Measured(frozenset(t.key for t in mine), best)
+        return known
+
+
+def _row(trial: Trial) -> Rows:
+    assert trial.row is not None
+    return trial.row

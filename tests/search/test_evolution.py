@@ -1,0 +1,87 @@
+"""Evolution finds what the model likes, and proposes nothing twice."""
+
+import numpy as np
+import pytest
+
+from tensorc.search.cost_model import RandomCostModel
+from tensorc.search.evolution import EvolutionOptions, Measured, propose
+from tests.search.fakes import GridSpace
+
+NOTHING = np.empty((0, 0), np.int64)
+
+
+class Oracle:
+    """A trained model that knows the machine."""
+
+    is_trained = True
+
+    def predict(self, features):
+        return -features[:, 0, features.shape[2] // 2 :].sum(1).astype(np.float64)
+
+    def update(self, samples):
+        pass
+
+
+def chosen(space, model=None, count=16, measured=None, seed=0, **options):
+    rng = np.random.default_rng(seed)
+    settings = EvolutionOptions(**options)
+    return propose([space], measured or {}, model or Oracle(), count, rng, settings)
+
+
+def test_the_hidden_optimum_is_found():
+    space = GridSpace()
+    found = chosen(space, population=512, generations=16)
+    assert np.array_equal(found[0].row, space.hidden)
+
+
+@pytest.mark.parametrize("generations", [1, 4, 12])
+def test_more_generations_are_not_worse(generations):
+    space = GridSpace(width=8)
+    few = chosen(space, population=256, generations=0)[0].score
+    assert chosen(space, population=256, generations=generations)[0].score > few
+
+
+def test_nothing_is_proposed_twice():
+    keys = [c.key for c in chosen(GridSpace(width=2), count=100)]
+    assert len(keys) == len(set(keys)) == 100
+
+
+def test_what_was_measured_is_not_proposed_again():
+    space = GridSpace()
+    first = frozenset(c.key for c in chosen(space))
+    again = chosen(space, measured={0: Measured(first, NOTHING)})
+    assert not first & {c.key for c in again}
+
+
+def test_a_small_space_is_used_up_and_then_empty():
+    space = GridSpace(width=1, base=8)
+    everything = chosen(space, count=50)
+    assert len(everything) == 8
+    known = {0: Measured(frozenset(c.key for c in everything), NOTHING)}
+    assert chosen(space, count=50, measured=known) == []
+
+
+def test_measured_rows_seed_the_first_generation():
+    space = GridSpace(width=8)
+    near = space.hidden.copy()
+    near[0] = (near[0] + 1) % space.base
+    known = {0: Measured(frozenset(space.keys(near[None]).tolist()), near[None])}
+    found = chosen(space, measured=known, population=64, generations=4)
+    assert np.abs(found[0].row - space.hidden).sum() <= 2
+
+
+def test_an_untrained_model_gives_a_random_choice_over_all_spaces():
+    spaces = [GridSpace(seed=s) for s in range(3)]
+    model = RandomCostModel(np.random.default_rng(0))
+    found = propose(spaces, {}, model, 12, np.random.default_rng(0))
+    assert [sum(c.space == n for c in found) for n in range(3)] == [4, 4, 4]
+
+
+def test_a_share_is_random_whatever_the_model_says():
+    found = chosen(GridSpace(), count=20, eps_greedy=0.2)
+    assert sum(np.isnan(c.score) for c in found) == 4
+
+
+def test_the_same_seed_proposes_the_same():
+    first, second = (chosen(GridSpace(), seed=5) for _ in range(2))
+    assert [c.key for c in first] == [c.key for c in second]

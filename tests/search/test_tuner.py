@@ -1,0 +1,130 @@
+"""The tuning loop: determinism, resuming, stopping, and what it does with failures."""
+
+import numpy as np
+import pytest
+
+from tensorc.search.cost_model import RandomCostModel, XGBCostModel
+from tensorc.search.evolution import EvolutionOptions
+from tensorc.search.tuner import Progress, Search, TuneOptions
+from tests.search.fakes import GridSpace, Machine, Outcome
+
+SMALL = EvolutionOptions(population=128, generations=3)
+
+
+def search(machine: Machine, space: GridSpace | None = None, model=None, callbacks=(), **options):
+    settings = TuneOptions(**{"round_size": 8, "evolution": SMALL, **options})
+    model = model or XGBCostModel(np.random.default_rng(0))
+    return Search([space or machine.space], model, machine, settings, "task", callbacks)
+
+
+def tuned(machine: Machine, **options) -> Search:
+    run = search(machine, **options)
+    run.run()
+    return run
+
+
+def test_as_many_trials_are_measured_as_asked_for():
+    machine = Machine(GridSpace())
+    run = tuned(machine, trials=20)
+    assert len(machine.seen) == len(run.trials) == 20
+    assert run.stopped == "all trials are done"
+
+
+def test_the_model_beats_random_search():
+    space = GridSpace(width=6)
+    guided = tuned(Machine(space), trials=120).best
+    blind = tuned(Machine(space), trials=120, model=RandomCostModel(np.random.default_rng(0))).best
+    assert guided.latency < blind.latency
+
+
+def test_the_same_seed_and_measurements_give_the_same_candidates():
+    machines = [Machine(GridSpace()) for _ in range(2)]
+    for machine in machines:
+        tuned(machine, trials=40, seed=7)
+    assert machines[0].seen == machines[1].seen
+
+
+def test_another_seed_gives_other_candidates():
+    machines = [Machine(GridSpace()) for _ in range(2)]
+    for seed, machine in enumerate(machines):
+        tuned(machine, trials=16, seed=seed)
+    assert machines[0].seen != machines[1].seen
+
+
+@pytest.mark.parametrize("killed_after", [1, 8, 13, 16, 27])
+def test_a_resumed_run_is_the_run_that_was_never_interrupted(killed_after):
+    whole, broken = Machine(GridSpace(), broken=5), Machine(GridSpace(), broken=5)
+    tuned(whole, trials=32)
+    broken.stop_after = killed_after
+    first = tuned(broken, trials=32)
+    assert first.stopped == "interrupted"
+    broken.stop_after = None
+    again = search(broken, trials=32)
+    again.resume((t.steps, Outcome(t.latency, t.error)) for t in first.trials)
+    again.run()
+    assert broken.seen == whole.seen
+
+
+def test_an_interrupt_keeps_the_best():
+    run = tuned(Machine(GridSpace(), stop_after=11), trials=64)
+    assert (run.stopped, len(run.trials)) == ("interrupted", 11)
+    assert run.best is not None
+
+
+def test_early_stopping_counts_trials_without_a_better_one():
+    run = tuned(Machine(GridSpace(width=2, base=4)), trials=1000, early_stopping=8)
+    assert "nothing better" in run.stopped or "every candidate" in run.stopped
+    assert len(run.trials) < 1000
+
+
+def test_no_round_begins_after_the_time_is_used_up():
+    machine = Machine(GridSpace())
+    assert tuned(machine, trials=1000, time_budget=0.0).stopped == "the time is used up"
+    assert machine.seen == []
+
+
+def test_an_exhausted_space_ends_the_run():
+    run = tuned(Machine(GridSpace(width=1, base=8)), trials=100)
+    assert (len(run.trials), run.stopped) == (8, "every candidate has been measured")
+
+
+def test_failures_are_counted_by_kind_and_do_not_end_the_run():
+    run = tuned(Machine(GridSpace(), broken=2), trials=40)
+    assert run.errors() == (("BUILD_ERROR", 20),)
+    assert run.best is not None
+
+
+def test_a_run_in_which_everything_fails_has_no_best():
+    run = tuned(Machine(GridSpace(), broken=1), trials=16)
+    assert run.best is None
+    assert run.history == []
+
+
+def test_history_holds_the_improvements():
+    run = tuned(Machine(GridSpace()), trials=40)
+    latencies = [latency for _, _, latency in run.history]
+    assert latencies == sorted(latencies, reverse=True)
+    assert latencies[-1] == run.best.latency
+
+
+def test_callbacks_hear_of_every_trial():
+    heard: list[Progress] = []
+    tuned(Machine(GridSpace(), broken=4), trials=16, callbacks=[heard.append])
+    assert [p.trials for p in heard] == list(range(1, 17))
+    assert heard[-1].errors == (("BUILD_ERROR", 4),)
+
+
+def test_schedules_of_no_space_are_remembered_but_not_learnt_from():
+    run = search(Machine(GridSpace()), trials=16)
+    run.resume([(GridSpace(name="other").steps(np.zeros(5, int)), Outcome(1e-9))])
+    run.run()
+    assert run.best.latency == 1e-9
+    assert len(run.trials) == 16
+
+
+def test_the_fastest_are_distinct_and_in_order():
+    run = tuned(Machine(GridSpace()), trials=32)
+    run.trials.append(run.best)
+    best = run.fastest(3)
+    assert len({t.steps for t in best}) == 3
+    assert [t.latency for t in best] == sorted(t.latency for t in best)
