@@ -17,7 +17,7 @@ integer that is not affine. `with seq():` and `with scope():` group statements.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
@@ -124,23 +124,25 @@ class Printer:
     def block(self, s: Stmt) -> Iterator[str]:
         """The lines of a statement that is alone in its block."""
         match s:
-            case Seq(()):
-                yield "pass"
-            case Seq(parts) if len(parts) > 1:
-                for part in parts[:-1]:
-                    yield from self._part(part, last=False)
-                yield from self._part(parts[-1], last=True)
+            case Seq(parts) if len(parts) != 1:
+                yield from self._parts(parts)
             case _:
                 yield from self._part(s, last=True)
 
+    def _parts(self, parts: tuple[Stmt, ...]) -> Iterator[str]:
+        if not parts:
+            yield "pass"
+        for position, part in enumerate(parts):
+            yield from self._part(part, last=position == len(parts) - 1)
+
     def _part(self, s: Stmt, *, last: bool) -> Iterator[str]:
         match s:
-            case Seq():
+            case Seq(parts):
                 yield "with seq():"
-                yield from self._indented(s)
+                yield from _indented(self._parts(parts))
             case Let() | Allocate() if not last:
                 yield "with scope():"
-                yield from self._indented(s)
+                yield from _indented(self.block(s))
             case Let(var, value, body):
                 lanes = f"[{var.lanes}]" if var.lanes > 1 else ""
                 yield f"{var.name}: {var.dtype}{lanes} = {self.expr(value)}"
@@ -153,25 +155,18 @@ class Printer:
                 yield f"for {s.var} in {s.kind.value}({s.start}, {s.start + s.extent}):"
                 for name, a in s.lets:
                     yield f"    {name} = {self.affine(a)}"
-                yield from self._indented(s.body)
+                yield from _indented(self.block(s.body))
             case IfThenElse(conditions, then, orelse):
                 yield f"if {self.conditions(conditions)}:"
-                yield from self._indented(then)
+                yield from _indented(self.block(then))
                 if orelse is not None:
                     yield "else:"
-                    yield from self._indented(orelse)
+                    yield from _indented(self.block(orelse))
             case Store(buffer, index, value, stride):
                 position = self.position(index, lanes_of(value), stride)
                 yield f"{buffer.name}[{position}] = {self.expr(value)}"
             case _:
                 assert_never(s)
-
-    def _indented(self, s: Stmt) -> Iterator[str]:
-        if isinstance(s, Seq) and len(s.body) == 1:
-            yield "    with seq():"
-            yield from (f"        {line}" for line in self.block(s.body[0]))
-            return
-        yield from (f"    {line}" for line in self.block(s))
 
     def expr(self, e: Expr, outer: int = _CONDITIONAL) -> str:
         """The text of an expression, in parentheses where `outer` binds tighter than it does."""
@@ -247,7 +242,7 @@ class Printer:
         return " and ".join(f"{self.affine(a)} >= 0" for a in conditions) or "True"
 
     def affine(self, a: Affine) -> str:
-        """The text of an affine; a positive constant goes first where the first term is negative."""
+        """The text of an affine; a positive constant leads where the first term is negative."""
         parts = [(c, self._product(atom, c, alone=len(a.terms) == 1)) for atom, c in a.terms]
         const = (a.const, str(abs(a.const)))
         if not parts:
@@ -285,6 +280,10 @@ class Printer:
                 return name
             case _:
                 return f"({self.affine(a)})"
+
+
+def _indented(lines: Iterable[str]) -> Iterator[str]:
+    return (f"    {line}" for line in lines)
 
 
 def _is_negative(c: Any) -> bool:
