@@ -1,0 +1,53 @@
+"""Turn a target-ready function into code."""
+
+from __future__ import annotations
+
+from tensorc.codegen import c, python
+from tensorc.codegen import llvm as llvm_text
+from tensorc.ir.func import PrimFunc
+from tensorc.ir.printer import print_func
+from tensorc.runtime import llvm
+from tensorc.runtime.artifact import Artifact, ArtifactKind, params_of
+from tensorc.runtime.compiler import compile_text
+from tensorc.support.errors import CodegenError
+from tensorc.target import Target
+
+
+def build(func: PrimFunc, target: Target, *, fast: bool = False) -> Artifact:
+    """Generate and compile code.
+
+    Args:
+        func: A function lowered for the target.
+        target: What to generate: 'llvm', 'c' or 'python'.
+        fast: Compile in half the time with a code generator that does less; holds for the rest of
+            the process, so it is for build workers.
+
+    Raises:
+        BuildError: The generated code does not compile.
+        CodegenError: The backend cannot express the function.
+        MissingDependencyError: The target needs a library or compiler that is not installed.
+    """
+    kind: ArtifactKind
+    match target.kind:
+        case "llvm":
+            kind, source = "object", llvm_text.emit_llvm(func, target)
+            data = llvm.compile_object(source, target, fast=fast)
+        case "c":
+            kind, source = "shared", c.emit_c(func, target)
+            data = compile_text(source)
+        case "python":
+            kind, source = "python", python.emit_python(func)
+            data = print_func(func).encode()
+        case _:
+            raise CodegenError(
+                f"Cannot build for the target '{target.kind}': expected 'llvm', 'c' or 'python'."
+            )
+    return Artifact(
+        kind,
+        data,
+        func.name,
+        params_of(func),
+        func.workspace_bytes,
+        func.thread_workspace_bytes,
+        source,
+    )
