@@ -1,142 +1,39 @@
 """What a schedule is: an immutable state of stages, each a flat tuple of iterators.
 
-A stage belongs to one compute operation of the state's DAG. Its iterators are the leaves of the
-relations (splits and fusions) that made them; extents are never stored, `schedule.bounds` derives
-them. A stage is computed at the root, inlined into its readers, or at an iterator of another
-stage, referred to by (stage, iterator) name. Sizes are ints, or arrays for a whole population.
+A stage is computed at the root, inlined into its readers, or at an iterator of another stage,
+referred to by (stage, iterator) name. Sizes are ints, or arrays for a whole population.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from tensorc.arith.sizes import Size
-from tensorc.te.dag import ComputeDAG
+from tensorc.schedule.stage import (
+    BLOCKS,
+    THREADS,
+    Annotation,
+    At,
+    AtLevel,
+    FuseRelation,
+    Inlined,
+    Iterator,
+    IterKind,
+    Location,
+    MarkKind,
+    Relation,
+    Root,
+    SplitRelation,
+    Stage,
+    StageScope,
+)
+from tensorc.support.errors import ScheduleError
 
 if TYPE_CHECKING:
     from tensorc.schedule.steps import Step
-
-
-class IterKind(Enum):
-    """Whether an iterator walks output elements or terms of a reduction."""
-
-    SPATIAL = "spatial"
-    REDUCE = "reduce"
-
-
-class Annotation(Enum):
-    """How an iterator is mapped; values are the words of the printed schedule."""
-
-    NONE = ""
-    UNROLL = "unroll"
-    VECTORIZE = "vectorize"
-    PARALLEL = "parallel"
-    VTHREAD = "vthread"
-    BLOCK_X = "blockIdx.x"
-    BLOCK_Y = "blockIdx.y"
-    BLOCK_Z = "blockIdx.z"
-    THREAD_X = "threadIdx.x"
-    THREAD_Y = "threadIdx.y"
-    THREAD_Z = "threadIdx.z"
-
-
-@dataclass(frozen=True, slots=True)
-class Iterator:
-    """One loop of a stage."""
-
-    name: str
-    kind: IterKind
-    annotation: Annotation = Annotation.NONE
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SplitRelation:
-    """`parent` became `parts`, outermost first; `lengths` are the extents of all but the first.
-
-    `parent = ((p0 · l1 + p1) · l2 + p2) …`; the outermost extent is derived by rounding up, so
-    lengths need not divide.
-    """
-
-    parent: str
-    parts: tuple[str, ...]
-    lengths: tuple[Size, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class FuseRelation:
-    """Adjacent `parts`, outermost first, became `fused`."""
-
-    parts: tuple[str, ...]
-    fused: str
-
-
-Relation: TypeAlias = SplitRelation | FuseRelation
-
-
-@dataclass(frozen=True, slots=True)
-class Root:
-    """Computed before anything that reads it, once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Inlined:
-    """Substituted into its readers."""
-
-
-@dataclass(frozen=True, slots=True)
-class At:
-    """Computed inside iterator `iterator` of stage `target`, just the region needed there."""
-
-    target: str
-    iterator: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class AtLevel:
-    """Computed inside the first `level` loops of the nest of `target` (0: at the root).
-
-    Only in populations: `level` may be an array. Levels count the loops of the masked nest, those
-    of the stages around the target included, up to `limit`; loops from `level` on have extent 1
-    around this stage.
-    """
-
-    target: str
-    level: Size
-    limit: int
-
-
-Location: TypeAlias = Root | Inlined | At | AtLevel
-StageScope: TypeAlias = Literal["global", "local", "shared"]
-MarkKind: TypeAlias = Literal["parallel", "vectorize", "unroll"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Stage:
-    """How one operation is computed.
-
-    `pragmas` holds (iterator, key, value), key `auto_unroll_max_step` for instance. `marks` holds
-    population-wide choices that a concrete state spells as fuse, annotation and pragma steps.
-    `cache_of` names the stage this is a cache of (`cache_read`, `cache_write`), `round_up` the axes
-    that may be computed past their end because every operand is owned and padded. `storage_align`
-    is (axis, factor, offset) in elements, or None.
-    """
-
-    name: str
-    iterators: tuple[Iterator, ...]
-    relations: tuple[Relation, ...] = ()
-    location: Location = Root()
-    scope: StageScope = "global"
-    pragmas: tuple[tuple[str, str, int], ...] = ()
-    marks: tuple[tuple[MarkKind, Size], ...] = ()
-    cache_of: str | None = None
-    round_up: tuple[str, ...] = ()
-    storage_align: tuple[str, int, int] | None = None
-
-    def names(self) -> tuple[str, ...]:
-        """Names of the iterators, outermost first."""
-        return tuple(i.name for i in self.iterators)
+    from tensorc.te.dag import ComputeDAG
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,3 +54,58 @@ class State:
         """The stage of that name."""
         return self.stages[name]
 
+    def with_stage(self, stage: Stage) -> State:
+        """The state with one stage replaced."""
+        return State(self.dag, {**self.stages, stage.name: stage}, self.steps, self.lengths)
+
+
+def find_stage(state: State, name: str, deed: str) -> Stage:
+    """The stage of that name; `deed` says in an error what could not be done."""
+    found = state.stages.get(name)
+    if found is None:
+        what = "a placeholder" if name in state.dag.by_name else "not a stage"
+        raise ScheduleError(
+            f"Cannot {deed}: '{name}' is {what}; expected one of {quoted(state.stages)}."
+        )
+    return found
+
+
+def find_iterator(stage: Stage, name: str, deed: str) -> int:
+    """The position of an iterator of a stage."""
+    for position, iterator in enumerate(stage.iterators):
+        if iterator.name == name:
+            return position
+    raise ScheduleError(
+        f"Cannot {deed}: stage '{stage.name}' has no iterator '{name}'; "
+        f"expected one of {quoted(stage.names())}."
+    )
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Names for an error message."""
+    listed = [f"'{n}'" for n in names]
+    return ", ".join(listed) if listed else "none"
+
+
+__all__ = [
+    "BLOCKS",
+    "THREADS",
+    "Annotation",
+    "At",
+    "AtLevel",
+    "FuseRelation",
+    "Inlined",
+    "IterKind",
+    "Iterator",
+    "Location",
+    "MarkKind",
+    "Relation",
+    "Root",
+    "SplitRelation",
+    "Stage",
+    "StageScope",
+    "State",
+    "find_iterator",
+    "find_stage",
+    "quoted",
+]

@@ -162,7 +162,7 @@ class CacheWriteStep:
 
 @dataclass(frozen=True, slots=True)
 class RfactorStep:
-    """Turn reduction iterator `iterator` into spatial axis number `axis` of a new stage `stage.rf`."""
+    """Turn reduction iterator `iterator` into spatial axis `axis` of a new stage `stage.rf`."""
 
     stage: str
     iterator: str
