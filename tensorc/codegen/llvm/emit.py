@@ -1,0 +1,57 @@
+"""A whole module: the entry of the kernel ABI, the body, and the bodies of parallel loops."""
+
+from __future__ import annotations
+
+from tensorc.codegen.llvm.statements import FunctionWriter
+from tensorc.codegen.llvm.writer import Module
+from tensorc.ir.func import PrimFunc
+from tensorc.target import Target
+
+
+def emit_llvm(func: PrimFunc, target: Target) -> str:
+    """The LLVM IR text of a kernel: a function `int32 NAME(ptr buffers, ptr workspace)`.
+
+    `buffers` points to the addresses of the parameters; `workspace` to the shared part followed by
+    one part for each thread. The module has no triple, data layout or target attributes; they are
+    those of the target machine that compiles it. Parallel loops call `tensorc_parallel_for`; some
+    functions of float64 call the C library.
+
+    Raises:
+        CodegenError: if an operation is not defined on its type.
+    """
+    module = Module(func.name, target)
+    writer = FunctionWriter(module, dict(func.offsets), "%workspace", parallel=False)
+    params = [f"%p{i}" for i in range(len(func.params))]
+    for buffer, name in zip(func.params, params, strict=True):
+        writer.base[buffer.name] = name
+    writer.statement(func.body)
+    signature = ", ".join(f"ptr noalias {name}" for name in (*params, "%workspace", "%scratch"))
+    body = writer.function(f'define internal void @"{func.name}.body"({signature}) #0')
+    parts = [_entry(func, params), body, *module.functions, *sorted(module.declarations)]
+    return "\n".join([*parts, _attributes(target), ""])
+
+
+def _entry(func: PrimFunc, params: list[str]) -> str:
+    """The function that callers see; it only takes the arguments apart."""
+    lines = [f'define i32 @"{func.name}"(ptr %buffers, ptr %workspace) #0 {{', "entry:"]
+    for i, name in enumerate(params):
+        lines.append(f"  %a{i} = getelementptr ptr, ptr %buffers, i64 {i}")
+        lines.append(f"  {name} = load ptr, ptr %a{i}")
+    shared = round_to_line(func.workspace_bytes)
+    lines.append(f"  %scratch = getelementptr i8, ptr %workspace, i64 {shared}")
+    args = ", ".join(f"ptr {name}" for name in (*params, "%workspace", "%scratch"))
+    lines.append(f'  call void @"{func.name}.body"({args})')
+    return "\n".join([*lines, "  ret i32 0", "}", ""])
+
+
+def round_to_line(size: int) -> int:
+    """A size rounded up to a multiple of 64 bytes."""
+    return -(-size // 64) * 64
+
+
+def _attributes(target: Target) -> str:
+    width = target.vector_bytes * 8
+    return (
+        'attributes #0 = { nounwind "no-trapping-math"="true" '
+        f'"prefer-vector-width"="{width}" "min-legal-vector-width"="{width}" }}'
+    )

@@ -1,0 +1,128 @@
+"""Recipes as LLVM text.
+
+The text of a recipe for a number of lanes is made once, with `@0`, `@1` for its arguments and `#`
+for what makes its names unique; a call is then two or three replacements.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from tensorc.codegen.llvm.types import constant, register_type, vector
+from tensorc.codegen.llvm.writer import Writer
+from tensorc.codegen.recipes import Recipe, Step
+from tensorc.ir.dtype import DType
+from tensorc.target import Target
+
+_FLOAT_OPS = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
+_SHIFTS = {"shr": "lshr", "sar": "ashr"}
+_TESTS = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
+_INTEGER_TESTS = {"lt": "slt", "le": "sle", "gt": "sgt", "ge": "sge", "eq": "eq", "ne": "ne"}
+_INTRINSICS = {
+    "fma": "fma", "abs": "fabs", "sqrt": "sqrt", "copysign": "copysign", "floor": "floor",
+    "ceil": "ceil", "trunc": "trunc", "round": "roundeven",
+}  # fmt: skip
+_CASTS = {"bits": "bitcast", "from_bits": "bitcast", "to_int": "fptosi", "to_float": "sitofp"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Template:
+    text: str
+    result: str
+    declarations: frozenset[str]
+
+
+def fuses(target: Target) -> bool:
+    """Whether the target multiplies and adds in one instruction."""
+    return any(feature in target.features for feature in ("fma", "avx512f", "neon"))
+
+
+def call_recipe(w: Writer, recipe: Recipe, lanes: int, args: tuple[str, ...]) -> str:
+    """Write the steps of a recipe here and return the name of its result."""
+    template = _template(recipe, lanes, fuses(w.module.target))
+    unique = f"%m{w.number()}."
+    text, result = template.text.replace("#", unique), template.result.replace("#", unique)
+    for i, arg in enumerate(args):
+        text, result = text.replace(f"@{i}@", arg), result.replace(f"@{i}@", arg)
+    if text:
+        w.lines.append(text)
+    w.module.declarations.update(template.declarations)
+    return result
+
+
+class _Text:
+    """The lines of one template."""
+
+    def __init__(self, lanes: int, fuse: bool) -> None:
+        self.lanes = lanes
+        self.fuse = fuse
+        self.lines: list[str] = []
+        self.declarations: set[str] = set()
+
+    def line(self, text: str) -> str:
+        name = f"#{len(self.lines)}"
+        self.lines.append(f"  {name} = {text}")
+        return name
+
+    def intrinsic(self, name: str, dtype: DType, args: list[str]) -> str:
+        of = register_type(dtype, self.lanes)
+        suffix = ("" if self.lanes == 1 else f"v{self.lanes}") + f"f{dtype.bits}"
+        symbol = f"@llvm.{name}.{suffix}"
+        self.declarations.add(f"declare {of} {symbol}({', '.join([of] * len(args))})")
+        return self.line(f"call {of} {symbol}({', '.join(f'{of} {arg}' for arg in args)})")
+
+
+@cache
+def _template(recipe: Recipe, lanes: int, fuse: bool) -> _Template:
+    text = _Text(lanes, fuse)
+    names: list[str] = []
+    for number, step in enumerate(recipe.steps):
+        if step.op == "param":
+            names.append(f"@{number}@")
+        elif step.op == "const":
+            names.append(constant(step.value, step.dtype, lanes))
+        else:
+            args = [names[a] for a in step.args]
+            names.append(_step(text, step, args, recipe.steps[step.args[0]].dtype))
+    return _Template("\n".join(text.lines), names[recipe.result], frozenset(text.declarations))
+
+
+def _step(text: _Text, step: Step, args: list[str], source: DType) -> str:
+    of = register_type(step.dtype, text.lanes)
+    match step.op:
+        case "select":
+            test = vector("i1", text.lanes)
+            return text.line(f"select {test} {args[0]}, {of} {args[1]}, {of} {args[2]}")
+        case "lt" | "le" | "gt" | "ge" | "eq" | "ne":
+            test = f"fcmp {_TESTS[step.op]}" if source.is_float else f"icmp {_INTEGER_TESTS[step.op]}"
+            return text.line(f"{test} {register_type(source, text.lanes)} {args[0]}, {args[1]}")
+        case "bits" | "from_bits" | "to_int" | "to_float" | "widen" | "narrow":
+            return text.line(f"{_cast(step, source)} {register_type(source, text.lanes)} {args[0]} to {of}")
+        case _ if step.dtype.is_float:
+            return _float_step(text, step, args, of)
+        case "not":
+            return text.line(f"xor {of} {args[0]}, {constant(-1, step.dtype, text.lanes)}")
+        case _:
+            return text.line(f"{_SHIFTS.get(step.op, step.op)} {of} {args[0]}, {args[1]}")
+
+
+def _cast(step: Step, source: DType) -> str:
+    match step.op:
+        case "widen":
+            return "fpext" if source.is_float else "sext"
+        case "narrow":
+            return "fptrunc" if source.is_float else "trunc"
+        case _:
+            return _CASTS[step.op]
+
+
+def _float_step(text: _Text, step: Step, args: list[str], of: str) -> str:
+    if step.op == "neg":
+        return text.line(f"fneg {of} {args[0]}")
+    if step.op == "fma" and not text.fuse:
+        product = text.line(f"fmul {of} {args[0]}, {args[1]}")
+        return text.line(f"fadd {of} {product}, {args[2]}")
+    if step.op in _INTRINSICS:
+        return text.intrinsic(_INTRINSICS[step.op], step.dtype, args)
+    return text.line(f"{_FLOAT_OPS[step.op]} {of} {args[0]}, {args[1]}")

@@ -1,0 +1,212 @@
+"""Statements of one function: loops, branches, stores, allocations, and outlined parallel loops.
+
+An unrolled loop is expanded here: its variable is a constant while its body is written. Other
+loops are tested at the bottom, so that a loop is one block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from tensorc.codegen.llvm.casts import to_memory
+from tensorc.codegen.llvm.expressions import ExpressionWriter
+from tensorc.codegen.llvm.indices import alignment
+from tensorc.codegen.llvm.traits import has_opaque
+from tensorc.codegen.llvm.types import memory_type, needs_conversion
+from tensorc.codegen.llvm.writer import Module, flatten
+from tensorc.ir.affine import Affine
+from tensorc.ir.expr import lanes_of
+from tensorc.ir.func import Buffer
+from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Seq, Stmt, Store
+from tensorc.support.errors import CodegenError
+from tensorc.support.names import identifier
+
+
+class FunctionWriter(ExpressionWriter):
+    """A writer of the statements of one function.
+
+    Attributes:
+        workspace: Pointer to the part of the workspace that buffers allocated here live in.
+        offsets: Byte offset in it of each workspace buffer.
+        allocas: Instructions of the entry block, by buffer name and, for register tiles, number.
+        parallel: Whether this function is the body of a parallel loop.
+    """
+
+    __slots__ = ("_lanes", "allocas", "offsets", "parallel", "workspace")
+
+    def __init__(
+        self, module: Module, offsets: dict[str, int], workspace: str, *, parallel: bool
+    ) -> None:
+        super().__init__(module)
+        self.workspace = workspace
+        self.offsets = offsets
+        self.parallel = parallel
+        self.allocas: dict[str, tuple[int, str]] = {}
+        self._lanes: dict[int, int] = {}
+
+    def statement(self, s: Stmt) -> None:
+        """Write a statement."""
+        match s:
+            case Store():
+                self._store(s)
+            case For():
+                self._for(s)
+            case Seq(body):
+                for part in body:
+                    self.statement(part)
+            case IfThenElse(conditions, then, orelse):
+                self._if(conditions, then, orelse)
+            case Allocate(buffer, body):
+                self._allocate(buffer)
+                self.statement(body)
+            case Let(var, value, body):
+                self.data[var.name] = self.value(value, var.lanes)
+                self.statement(body)
+                del self.data[var.name]
+            case _:
+                assert_never(s)
+
+    def function(self, header: str) -> str:
+        """The text of the function, which returns nothing."""
+        allocas = [text for _, text in self.allocas.values()]
+        lines = flatten(self.scopes[0].lines, [])
+        return "\n".join([f"{header} {{", "entry:", *allocas, *lines, "  ret void", "}", ""])
+
+    def _store(self, s: Store) -> None:
+        buffer, stride = s.buffer, s.stride
+        lanes = self._lanes.get(id(s))
+        if lanes is None:
+            lanes = self._lanes[id(s)] = lanes_of(s.value)
+        x = self.value(s.value, lanes)
+        if needs_conversion(buffer.dtype):
+            x = to_memory(self, x, buffer.dtype, lanes)
+        const, terms = self.settle(s.index)
+        of = memory_type(buffer.dtype, lanes)
+        if lanes > 1 and stride not in (1, -1):
+            scalar = memory_type(buffer.dtype)
+            for lane in range(lanes):
+                one = self.op(f"extractelement {of} {x}, i64 {lane}")
+                at = const + lane * stride
+                p, align = self.pointer(buffer, at, terms), alignment(buffer, at, terms)
+                self.emit(f"store {scalar} {one}, ptr {p}, align {align}")
+        else:
+            if lanes > 1 and stride == -1:
+                const -= lanes - 1
+                x = self.reverse(x, of, lanes)
+            p, align = self.pointer(buffer, const, terms), alignment(buffer, const, terms)
+            self.lines.append(f"  store {of} {x}, ptr {p}, align {align}")
+        if buffer.scope != "local":
+            for scope in self.scopes:
+                scope.loads.pop(buffer.name, None)
+
+    def _for(self, s: For) -> None:
+        if s.kind is ForKind.UNROLLED or s.extent <= 1:
+            for number in range(s.start, s.start + s.extent):
+                self.index[s.var] = number
+                self._bind_lets(s)
+                self.statement(s.body)
+            self._unbind(s)
+        elif s.kind is ForKind.PARALLEL and not self.parallel:
+            self._parallel(s)
+        else:
+            self.loop(s, str(s.start), str(s.start + s.extent))
+
+    def loop(self, s: For, first: str, end: str) -> None:
+        """A loop from `first` up to, not including, `end`, both `i64`; at least one iteration."""
+        before = self.new_list()
+        n = self.number()
+        self.emit(f"br label %L{n}")
+        entered = self.block
+        self.label(f"L{n}")
+        phi = len(self.lines)
+        self.lines.append("")
+        outer = self.lines
+        self.open_scope(before)
+        level = len(self.scopes) - 1
+        self.index[s.var] = self.bind(f"%i{n}", level, s.start, s.start + s.extent - 1)
+        self._bind_lets(s)
+        self.statement(s.body)
+        self._unbind(s)
+        self.close_scope()
+        outer[phi] = f"  %i{n} = phi i64 [ {first}, %{entered} ], [ %n{n}, %{self.block} ]"
+        self.emit(f"%n{n} = add nsw i64 %i{n}, 1")
+        self.emit(f"%c{n} = icmp slt i64 %n{n}, {end}")
+        self.emit(f"br i1 %c{n}, label %L{n}, label %X{n}")
+        self.label(f"X{n}")
+
+    def _bind_lets(self, s: For) -> None:
+        for name, affine in s.lets:
+            const, terms = self.settle(affine)
+            if not terms:
+                self.index[name] = const
+                continue
+            level = self.level[terms[-1][0]]
+            low, high = self.interval(const, terms)
+            self.index[name] = self.bind(self.integer(const, terms), level, low, high)
+
+    def _unbind(self, s: For) -> None:
+        for name in (s.var, *(name for name, _ in s.lets)):
+            self.index.pop(name, None)
+
+    def _if(self, conditions: Sequence[Affine], then: Stmt, orelse: Stmt | None) -> None:
+        plain = tuple(c for c in conditions if not has_opaque(c))
+        test = self.condition(plain)
+        if test is True and len(plain) < len(conditions):
+            plain = tuple(conditions)
+            test = self.condition(plain)
+        if isinstance(test, bool):
+            taken = then if test else orelse
+            if taken is not None:
+                self.statement(taken)
+            return
+        if len(plain) < len(conditions):
+            # Data-dependent conditions may read out of bounds unless the others hold.
+            then = IfThenElse(tuple(c for c in conditions if has_opaque(c)), then, orelse)
+        self._branch(test, then, orelse)
+
+    def _branch(self, test: str, then: Stmt, orelse: Stmt | None) -> None:
+        before = self.new_list()
+        n = self.number()
+        self.emit(f"br i1 {test}, label %T{n}, label %{'J' if orelse is None else 'F'}{n}")
+        for tag, side in (("T", then), ("F", orelse)):
+            if side is None:
+                continue
+            self.label(f"{tag}{n}")
+            self.open_scope(before)
+            self.statement(side)
+            self.close_scope()
+            self.emit(f"br label %J{n}")
+        self.label(f"J{n}")
+
+    def _allocate(self, buffer: Buffer) -> None:
+        """Give a buffer its address; what was loaded from one of the same name is forgotten."""
+        for scope in self.scopes:
+            scope.loads.pop(buffer.name, None)
+        name = identifier(buffer.name)
+        match buffer.scope:
+            case "local":
+                # One alloca each: tiles that share one overlap, and then stay in memory.
+                pointer = f"%local.{name}.{self.number()}"
+                text = f"  {pointer} = alloca [{buffer.size} x {memory_type(buffer.dtype)}], align 64"
+                self.allocas[pointer] = (buffer.nbytes, text)
+            case "stack":
+                pointer = f"%stack.{name}"
+                nbytes = max(buffer.nbytes, self.allocas.get(pointer, (0, ""))[0])
+                text = f"  {pointer} = alloca [{nbytes} x i8], align 64"
+                self.allocas[pointer] = (nbytes, text)
+            case "workspace":
+                offset = self.offsets[buffer.name]
+                pointer = self.op_at(0, f"getelementptr i8, ptr {self.workspace}, i64 {offset}")
+            case "global":
+                raise CodegenError(f"Cannot allocate '{buffer.name}': its scope is 'global'.")
+            case _:
+                assert_never(buffer.scope)
+        self.base[buffer.name] = pointer
+
+    def _parallel(self, s: For) -> None:
+        """Run the iterations through the thread pool."""
+        raise NotImplementedError
+
+
+__all__ = ["FunctionWriter"]
