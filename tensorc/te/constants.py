@@ -1,0 +1,157 @@
+"""Numbers in programs: which dtype a literal takes, and arithmetic on two literals."""
+
+from __future__ import annotations
+
+import math
+import operator
+import struct
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeGuard
+
+import numpy as np
+
+from tensorc.ir.dtype import BOOL, FLOAT32, INT32, INT64, UINT64, DType
+from tensorc.support.errors import TEError
+
+Number: TypeAlias = int | float | bool | np.generic
+Scalar: TypeAlias = int | float | bool
+
+_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt,
+    ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
+}  # fmt: skip
+_BOTH: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "min": lambda a, b: a if a < b else b,
+    "max": lambda a, b: a if a > b else b,
+}
+_WHOLE: dict[str, Callable[[int, int], int]] = {
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "truncdiv": lambda a, b: abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1),
+    "truncmod": lambda a, b: int(math.copysign(1, a)) * (abs(a) % abs(b)),
+}
+
+
+def is_number(value: object) -> TypeGuard[Number]:
+    """Whether this is a Python or NumPy number."""
+    return isinstance(value, (bool, int, float, np.generic))
+
+
+def integer_range(dtype: DType) -> tuple[int, int]:
+    """Lowest and highest value of an integer type or bool."""
+    if dtype == BOOL:
+        return 0, 1
+    if dtype.kind == "uint":
+        return 0, (1 << dtype.bits) - 1
+    return -(1 << (dtype.bits - 1)), (1 << (dtype.bits - 1)) - 1
+
+
+def float_limit(dtype: DType) -> float:
+    """The largest finite value of a floating-point type."""
+    if dtype.kind == "bfloat":
+        return 3.3895313892515355e38
+    return float(np.finfo(dtype.name).max)
+
+
+def plain(value: Number) -> Scalar:
+    """A NumPy number as the Python number of the same value."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, (bool, int, float)):
+        return value
+    raise TEError(f"Expected a real number, got '{value!r}'.")
+
+
+def default_dtype(value: Scalar) -> DType:
+    """The type of a number that stands alone: bool, int32 (wider if needed) or float32."""
+    if isinstance(value, bool):
+        return BOOL
+    if isinstance(value, float):
+        return FLOAT32
+    for dtype in (INT32, INT64, UINT64):
+        low, high = integer_range(dtype)
+        if low <= value <= high:
+            return dtype
+    raise TEError(f"The number {value} fits no integer type.")
+
+
+def dtype_beside(value: Scalar, other: DType) -> DType:
+    """The common type of a number and an operand of type `other`."""
+    if isinstance(value, float) and not other.is_float:
+        return FLOAT32
+    if other == BOOL and not isinstance(value, bool):
+        return default_dtype(value)
+    return other
+
+
+def literal(value: Scalar, dtype: DType) -> Scalar:
+    """The number as a value of `dtype`; floats are rounded.
+
+    Raises:
+        TEError: if it does not fit an integer type.
+    """
+    if dtype.is_float:
+        return _rounded(float(value), dtype)
+    if isinstance(value, float) and value != int(value):
+        raise TEError(f"The number {value} is not a value of type '{dtype}'.")
+    low, high = integer_range(dtype)
+    if not low <= value <= high:
+        raise TEError(f"The number {value} does not fit the type '{dtype}'.")
+    return bool(value) if dtype == BOOL else int(value)
+
+
+def converted(value: Scalar, dtype: DType) -> Scalar | None:
+    """The number cast to `dtype`, integers wrapping; None where the result is not defined."""
+    if dtype.is_float:
+        return _rounded(float(value), dtype)
+    if dtype == BOOL:
+        return bool(value)
+    if isinstance(value, float):
+        low, high = integer_range(dtype)
+        return int(value) if math.isfinite(value) and low <= int(value) <= high else None
+    return wrapped(int(value), dtype)
+
+
+def wrapped(value: int, dtype: DType) -> int:
+    """The integer modulo `2**bits`, in the range of `dtype`."""
+    low, high = integer_range(dtype)
+    return (value - low) % (high - low + 1) + low
+
+
+def fold_binary(op: str, a: Scalar, b: Scalar, dtype: DType) -> Scalar | None:
+    """The result of an operator on two literals of `dtype`; None where it is left to run time."""
+    if op in _COMPARE:
+        return bool(_COMPARE[op](a, b))
+    if dtype.is_integer:
+        if op in _BOTH:
+            return wrapped(int(_BOTH[op](a, b)), dtype)
+        return wrapped(_WHOLE[op](int(a), int(b)), dtype) if op in _WHOLE and b != 0 else None
+    if dtype.is_float and dtype.bits >= 32:
+        if op in _BOTH:
+            return _float_result(_BOTH[op], a, b, dtype)
+        if op == "/" and b != 0:
+            return _float_result(operator.truediv, a, b, dtype)
+    if dtype == BOOL and op in ("and", "or"):
+        return (a and b) if op == "and" else (a or b)
+    return None
+
+
+def _float_result(f: Callable[[Any, Any], Any], a: Scalar, b: Scalar, dtype: DType) -> float:
+    wide = np.float32 if dtype.bits == 32 else np.float64
+    with np.errstate(all="ignore"):
+        return float(f(wide(a), wide(b)))
+
+
+def _rounded(value: float, dtype: DType) -> float:
+    """The nearest value of a floating-point type, halves to even."""
+    if dtype.kind == "bfloat":
+        with np.errstate(over="ignore"):
+            (bits,) = struct.unpack("<I", struct.pack("<f", np.float32(value)))
+        if math.isfinite(value):
+            bits = (bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000
+        return float(struct.unpack("<f", struct.pack("<I", bits & 0xFFFF0000))[0])
+    with np.errstate(over="ignore"):
+        return float(np.dtype(dtype.name).type(value))

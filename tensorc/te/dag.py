@@ -1,0 +1,149 @@
+"""ComputeDAG: a program as a graph of operations, and what a scheduler asks about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from tensorc.ir.affine import affine_variables
+from tensorc.te.access import (
+    Access,
+    accesses,
+    common_outer_axes,
+    has_branch,
+    is_elementwise,
+    is_expensive,
+    same_shape,
+    simple_access,
+)
+from tensorc.te.op import Op
+from tensorc.te.program import Params, canonical_program
+from tensorc.te.tensor import Tensor
+
+CONST_TENSOR_INDICES = "auto_scheduler_simplify_const_tensor_indices"
+
+
+@dataclass(frozen=True, eq=False)
+class ComputeDAG:
+    """Operations, producers first, and the parameters of the program in call order.
+
+    A parameter is (operation name, output number). Every analysis speaks of operations by name and
+    follows Ansor's definitions.
+    """
+
+    ops: tuple[Op, ...]
+    params: Params
+
+    @staticmethod
+    def from_tensors(tensors: Sequence[Tensor]) -> ComputeDAG:
+        """The program with these tensors, inputs and outputs, as parameters.
+
+        Raises:
+            TEError: if it is malformed; the message names the tensor.
+        """
+        return ComputeDAG(*canonical_program(tensors))
+
+    def with_ops(self, ops: Sequence[Op]) -> ComputeDAG:
+        """The program with other operations and the same parameters."""
+        return replace(self, ops=tuple(ops))
+
+    @cached_property
+    def by_name(self) -> dict[str, Op]:
+        """The operations."""
+        return {op.name: op for op in self.ops}
+
+    @cached_property
+    def reads(self) -> dict[str, dict[str, tuple[Access, ...]]]:
+        """Of each operation, the indices with which it reads each of its producers."""
+        return {op.name: accesses(op) for op in self.ops}
+
+    @cached_property
+    def read_by(self) -> dict[str, tuple[str, ...]]:
+        """Of each operation, those that read it."""
+        readers: dict[str, list[str]] = {op.name: [] for op in self.ops}
+        for name, producers in self.reads.items():
+            for producer in producers:
+                readers[producer].append(name)
+        return {name: tuple(group) for name, group in readers.items()}
+
+    @cached_property
+    def outputs(self) -> tuple[str, ...]:
+        """The computed operations among the parameters."""
+        names = dict.fromkeys(name for name, _ in self.params)
+        return tuple(name for name in names if not self.by_name[name].is_placeholder)
+
+    def is_output(self, name: str) -> bool:
+        """Whether this is computed, and a parameter or read by nobody."""
+        op = self.by_name[name]
+        return not op.is_placeholder and (name in self.outputs or not self.read_by[name])
+
+    def is_simple_access(self, name: str) -> bool:
+        """Whether every index it reads with is an axis, plus or minus a constant, or a constant."""
+        op = self.by_name[name]
+        return all(
+            simple_access(op, access) is not None
+            for group in self.reads[name].values()
+            for access in group
+        )
+
+    def is_strictly_inlineable(self, name: str) -> bool:
+        """Whether computing it again in each reader costs nothing.
+
+        It has no branch and no `exp`, and reads with its axes in order, none of them twice. What
+        reads nothing is always inlineable.
+        """
+        op = self.by_name[name]
+        if op.is_placeholder:
+            return False
+        if not self.reads[name]:
+            return True
+        if has_branch(op) or is_expensive(op):
+            return False
+        found = [simple_access(op, a) for group in self.reads[name].values() for a in group]
+        return all(a is not None and a.ordered and not a.duplicated for a in found)
+
+    def needs_multi_level_tiling(self, name: str) -> bool:
+        """Whether it reads the same data again for other elements.
+
+        Counted are the producers that are read without one of its axes (of extent above 1): two
+        are needed, or one where it reduces.
+        """
+        op = self.by_name[name]
+        if op.is_placeholder or op.attr(CONST_TENSOR_INDICES) is not None:
+            return False
+        axes = {
+            a for a, n in zip(op.axes, op.shape, strict=True) if not (isinstance(n, int) and n <= 1)
+        }
+        missing = 0
+        for group in self.reads[name].values():
+            used = {v for access in group for index in access for v in affine_variables(index)}
+            missing += not axes <= used
+        return missing >= 2 or (missing >= 1 and bool(op.reduce_axes))
+
+    def elementwise_match(self, name: str, target: str) -> bool:
+        """Whether single readers lead to `target`, element by element, all of one shape."""
+        while name != target:
+            readers = self.read_by[name]
+            if len(readers) != 1:
+                return False
+            op, reader = self.by_name[name], self.by_name[readers[0]]
+            if op.is_placeholder or not same_shape(op, reader):
+                return False
+            if not all(is_elementwise(reader, access) for access in self.reads[reader.name][name]):
+                return False
+            name = reader.name
+        return True
+
+    def num_common_outer_iterators(self, name: str, target: str) -> int:
+        """How many outer axes of the two run over the same values, on every path between them."""
+        least: dict[str, int] = {name: len(self.by_name[name].shape)}
+        for op in self.ops:
+            if op.name == name:
+                continue
+            for producer, group in self.reads[op.name].items():
+                if producer in least and producer != target:
+                    shared = common_outer_axes(self.by_name[producer], op, group)
+                    found = min(least[producer], shared)
+                    least[op.name] = min(least.get(op.name, found), found)
+        return least.get(target, 0)
