@@ -49,9 +49,14 @@ def spans(
     aligned: a piece that straddles two rows of the fused parts is not considered.
     """
     result: dict[str, Size] = {n: (e if n in free else 1) for n, e in extents.items()}
+    whole = set(free)
     for relation in reversed(relations):
         match relation:
             case SplitRelation(parent, parts, lengths):
+                if whole.issuperset(parts):
+                    whole.add(parent)
+                    result[parent] = extents[parent]
+                    continue
                 span = result[parts[-1]]
                 stride: Size = 1
                 for k in range(len(lengths) - 1, -1, -1):
@@ -61,6 +66,10 @@ def spans(
                         span = span + (ranged - 1) * stride
                 result[parent] = vmin(span, extents[parent])
             case FuseRelation(parts, fused):
+                if fused in whole:
+                    whole.update(parts)
+                    result.update({part: extents[part] for part in parts})
+                    continue
                 rest = result[fused]
                 for part in reversed(parts):
                     extent = extents[part]
