@@ -1,0 +1,234 @@
+"""`tensorc bench`: tuned kernels beside the naive schedule, NumPy and other libraries."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from kernels_ref.suite import CODES, Case, cases
+from tensorc import __version__
+from tensorc.cli import progress
+from tensorc.cli.bench_table import BenchTable, mean
+from tensorc.cli.parameters import TargetParameter, thread_count
+from tensorc.cli.peers import choose
+from tensorc.cli.peers.peer import Peer
+from tensorc.cli.race import NAIVE, Budget, Outcome, measured_peak, race
+from tensorc.cli.workload import Workload
+from tensorc.support import host
+from tensorc.support.errors import TensorcError
+from tensorc.target import Target
+
+# Half of the minute in which a first result is promised; the other half is for slow machines.
+DEFAULT_SECONDS: Final = 30.0
+DEFAULT_TRIALS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run of the bench does."""
+
+    cases: tuple[Case, ...]
+    target: Target
+    budget: Budget
+    peers: tuple[Peer, ...]
+
+
+@click.command()
+@click.argument("op", nargs=-1)
+@click.option("--shape", type=click.IntRange(1, 4), help="Only shape number 1 … 4.")
+@click.option(
+    "--batch", type=click.IntRange(1), multiple=True, default=(1,), help="Batch size; repeatable."
+)
+@click.option("--trials", type=click.IntRange(1), default=DEFAULT_TRIALS, show_default=True)
+@click.option(
+    "--time-budget",
+    type=click.FloatRange(0),
+    default=DEFAULT_SECONDS,
+    show_default=True,
+    help="Seconds of search for each case.",
+)
+@click.option("--threads", type=click.IntRange(1), help="For our kernels and for the peers.")
+@click.option("--target", type=TargetParameter(), default="llvm", show_default=True)
+@click.option("--vs", help="Peers, with commas: numpy, torch; 'none'. Without: those installed.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--json", "report", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--database", type=click.Path(dir_okay=False, path_type=Path))
+def bench(
+    op: tuple[str, ...],
+    shape: int | None,
+    batch: tuple[int, ...],
+    trials: int,
+    time_budget: float,
+    threads: int | None,
+    target: Target,
+    vs: str | None,
+    seed: int,
+    report: Path | None,
+    database: Path | None,
+) -> None:
+    """Tune cases of the suite and time them beside other libraries.
+
+    OP is a workload of the suite, such as GMM, or a case, such as GMM.3; without one the whole
+    suite is run. --json writes everything that was measured.
+    """
+    cores = thread_count(threads)
+    plan = Plan(
+        chosen_cases(op, shape, batch),
+        replace(target, num_cores=cores),
+        Budget(trials, time_budget, seed, database),
+        chosen_peers(vs, cores),
+    )
+    console = progress.standard_console()
+    outcomes, failures = run(plan, console)
+    if report is not None:
+        write_report(report, plan, outcomes, failures)
+    if failures or any(outcome.wrong for outcome in outcomes):
+        raise click.exceptions.Exit(1)
+
+
+def chosen_cases(
+    specs: Sequence[str], shape: int | None, batch: tuple[int, ...]
+) -> tuple[Case, ...]:
+    """Return the cases that `GMM`, `GMM.3` and the options select, in the order of the suite.
+
+    Raises:
+        click.UsageError: There is no such workload or shape.
+    """
+    found: list[Case] = []
+    for spec in specs or CODES:
+        code, _, index = spec.partition(".")
+        if index and not index.isdigit():
+            raise click.UsageError(f"Expected a case such as 'GMM.3', got '{spec}'.")
+        try:
+            found += cases(code.upper(), int(index) if index else shape, batch)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+    return tuple(dict.fromkeys(found))
+
+
+def chosen_peers(vs: str | None, threads: int) -> tuple[Peer, ...]:
+    """Return the peers of `--vs`; without it all that are installed.
+
+    Raises:
+        click.UsageError: There is no such peer.
+        MissingDependencyError: A peer was asked for that is not installed.
+    """
+    if vs is None:
+        return choose.load(choose.installed(), threads)
+    names = tuple(name.strip().lower() for name in vs.split(",") if name.strip() not in ("", "none"))
+    unknown = [name for name in names if name not in choose.NAMES]
+    if unknown:
+        known = ", ".join(f"'{name}'" for name in choose.NAMES)
+        raise click.UsageError(f"There is no peer '{unknown[0]}': expected some of {known}.")
+    return choose.load(names, threads)
+
+
+def run(plan: Plan, console: Console) -> tuple[list[Outcome], dict[str, str]]:
+    """Run every case, print each as it is done; return the outcomes, and failures by case.
+
+    A case that fails does not end the run; an interrupt does, and keeps what is done.
+    """
+    peak = measured_peak(plan.target.num_cores)
+    _print(console, _introduction(plan, peak))
+    table = BenchTable(tuple(peer.name for peer in plan.peers))
+    _print(console, table.header(), style="bold")
+    outcomes: list[Outcome] = []
+    failures: dict[str, str] = {}
+    try:
+        for case in plan.cases:
+            try:
+                outcome = race(case, plan.target, plan.budget, plan.peers, _view(plan, peak, console))
+            except TensorcError as error:
+                failures[case.name] = str(error)
+                _print(console, f"{case.name:9} failed: {error}", style="red")
+                continue
+            outcomes.append(outcome)
+            _print_outcome(console, table, outcome)
+    except KeyboardInterrupt:
+        _print(console, "Interrupted: the cases above are done.", style="red")
+    if outcomes:
+        _print(console, table.footer(outcomes), style="bold")
+        _print(console, table.legend(), style="dim")
+    return outcomes, failures
+
+
+def write_report(
+    path: Path, plan: Plan, outcomes: Sequence[Outcome], failures: dict[str, str]
+) -> None:
+    """Write everything that was measured as JSON.
+
+    Raises:
+        click.FileError: The file cannot be written.
+    """
+    names = (NAIVE, *(peer.name for peer in plan.peers))
+    data = {
+        "tensorc": __version__,
+        "machine": {"cpu": host.cpu_model(), "system": platform.platform()},
+        "target": plan.target.to_json(),
+        "budget": {**asdict(plan.budget), "database": str(plan.budget.database or "")},
+        "peers": {peer.name: peer.version for peer in plan.peers},
+        "cases": [_as_json(outcome) for outcome in outcomes],
+        "failures": failures,
+        "geometric_means": {name: mean(outcomes, name) for name in names},
+    }
+    try:
+        path.write_text(json.dumps(data, indent=1) + "\n")
+    except OSError as error:
+        raise click.FileError(str(path), error.strerror or "") from error
+
+
+def _as_json(outcome: Outcome) -> dict[str, object]:
+    case = outcome.case
+    data = asdict(outcome)
+    data["case"] = case.name
+    return {
+        **data,
+        "shape": list(case.shape),
+        "flops": case.flops,
+        "bytes": case.bytes,
+        "gflops": outcome.speed,
+        "gbytes": outcome.bandwidth,
+        "share_of_peak": outcome.speed / outcome.peak,
+        "ratios": {name: outcome.ratio(name) for name in outcome.timings},
+    }
+
+
+def _view(
+    plan: Plan, peak: float, console: Console
+) -> Callable[[Workload], AbstractContextManager[Callable[[Any], None]]]:
+    def view(workload: Workload) -> AbstractContextManager[Callable[[Any], None]]:
+        seconds = plan.budget.time_budget
+        subject = progress.Subject(workload.name, workload.flops, peak, seconds)
+        return progress.view(subject, console)
+
+    return view
+
+
+def _introduction(plan: Plan, peak: float) -> str:
+    threads = plan.target.num_cores
+    against = ", ".join(f"{peer.name} {peer.version}" for peer in plan.peers) or "no peers"
+    return (
+        f"{host.cpu_model()}, {threads} thread{'s' if threads > 1 else ''}, "
+        f"{peak:.1f} GFLOP/s at best; target {plan.target.kind}; against {against}"
+    )
+
+
+def _print_outcome(console: Console, table: BenchTable, outcome: Outcome) -> None:
+    _print(console, table.row(outcome))
+    for name in outcome.wrong:
+        _print(console, f"  {name} is wrong by {outcome.errors[name]:.1e}", style="red")
+    for kind, count, message in outcome.failures:
+        progress.print_errors(console, ((kind, count),), {kind: message})
+
+
+def _print(console: Console, text: str, style: str = "") -> None:
+    console.print(Text(text, style=style), soft_wrap=True)

@@ -1,0 +1,169 @@
+"""What is seen while a search runs: a live line on a terminal, now and then a plain one elsewhere.
+
+GMM.3.b1(512,512,512)  38/64  best 2.98 ms  90.1 GFLOP/s  91% of peak  ETA 9.1 s
+  2 failed: RUN_TIMEOUT 1, WRONG_ANSWER 1
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from tensorc.cli import figures
+
+_PLAIN_SECONDS: Final = 10.0
+
+
+class Progress(Protocol):
+    """What the search tells after each measurement."""
+
+    @property
+    def trials(self) -> int:
+        """Measured so far."""
+        ...
+
+    @property
+    def total(self) -> int:
+        """How many are wanted."""
+        ...
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        ...
+
+    @property
+    def best(self) -> float | None:
+        """Seconds of the best; None while there is none."""
+        ...
+
+    @property
+    def errors(self) -> Sequence[tuple[str, int]]:
+        """How many failed, by kind."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is being tuned.
+
+    Attributes:
+        name: What it is called.
+        flops: Floating-point operations of one run; 0 if that says nothing.
+        peak: GFLOP/s that the machine can do; None if not measured.
+        time_budget: Seconds after which the search ends; None for no limit.
+    """
+
+    name: str
+    flops: float
+    peak: float | None = None
+    time_budget: float | None = None
+
+
+def line(subject: Subject, progress: Progress) -> str:
+    """Write how far a search is."""
+    speed = figures.rate(subject.flops, progress.best)
+    parts = [
+        subject.name,
+        f"{progress.trials}/{progress.total}",
+        f"best {figures.seconds(progress.best)}",
+    ]
+    if speed:
+        parts.append(f"{figures.digits(speed)} GFLOP/s")
+    if speed and subject.peak:
+        parts.append(f"{figures.percent(speed, subject.peak)} of peak")
+    parts.append(f"ETA {figures.seconds(remaining(subject, progress))}")
+    return "  ".join(parts)
+
+
+def remaining(subject: Subject, progress: Progress) -> float | None:
+    """Estimate the seconds until all trials are done or the time is used up."""
+    left = progress.total - progress.trials
+    by_trials = progress.elapsed / progress.trials * left if progress.trials else None
+    if subject.time_budget is None:
+        return by_trials
+    by_time = max(0.0, subject.time_budget - progress.elapsed)
+    return by_time if by_trials is None else min(by_trials, by_time)
+
+
+def histogram(errors: Sequence[tuple[str, int]]) -> str:
+    """Write how many candidates failed, by kind; empty if none did."""
+    if not errors:
+        return ""
+    kinds = ", ".join(f"{kind} {count}" for kind, count in errors)
+    return f"{sum(count for _, count in errors)} failed: {kinds}"
+
+
+@dataclass(slots=True)
+class PlainView:
+    """Lines for a file or a pipe: the first measurement, then one every ten seconds."""
+
+    subject: Subject
+    console: Console
+    interval: float = _PLAIN_SECONDS
+    _next: float = field(default=0.0, init=False)
+
+    def __call__(self, progress: Progress) -> None:
+        """Print a line if it is time for one."""
+        now = time.monotonic()
+        if now < self._next and progress.trials < progress.total:
+            return
+        self._next = now + self.interval
+        failed = histogram(progress.errors)
+        text = line(self.subject, progress)
+        self.console.print(Text(f"{text}  {failed}" if failed else text), soft_wrap=True)
+
+
+@dataclass(slots=True)
+class LiveView:
+    """A line and a bar that are redrawn, and are gone at the end."""
+
+    subject: Subject
+    live: Live
+
+    def __call__(self, progress: Progress) -> None:
+        """Redraw."""
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(
+            ProgressBar(max(1, progress.total), progress.trials, width=24),
+            Text(line(self.subject, progress), no_wrap=True, overflow="ellipsis"),
+        )
+        failed = histogram(progress.errors)
+        self.live.update(Group(bar, Text(f"  {failed}", style="red")) if failed else bar)
+
+
+@contextmanager
+def view(subject: Subject, console: Console) -> Iterator[PlainView | LiveView]:
+    """Show the progress of a search for as long as the context lasts; a callback of `tune`."""
+    if not console.is_terminal:
+        yield PlainView(subject, console)
+        return
+    waiting = Text(f"{subject.name}  compiling the first candidates …")
+    with Live(waiting, console=console, transient=True, refresh_per_second=8) as live:
+        yield LiveView(subject, live)
+
+
+def print_errors(
+    console: Console, errors: Sequence[tuple[str, int]], messages: dict[str, str]
+) -> None:
+    """Print each kind of error with how often it came and the first message of its kind."""
+    for kind, count in errors:
+        first = messages.get(kind, "").strip().splitlines()
+        text = f"  {count}× {kind}" + (f": {first[0]}" if first else "")
+        console.print(Text(text, style="red"), soft_wrap=True)
+
+
+def standard_console() -> Console:
+    """Return the console of standard output; lines for a file or a pipe may be long."""
+    console = Console(file=sys.stdout, highlight=False)
+    return console if console.is_terminal else Console(file=sys.stdout, highlight=False, width=200)

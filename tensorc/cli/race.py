@@ -1,0 +1,187 @@
+"""One case of the suite: tune it, check it, and time it beside its naive form and the peers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from kernels_ref.array import Array
+from kernels_ref.suite import Case
+from tensorc.cli import figures
+from tensorc.cli.contest import Limits, Timing, Turn, compete, from_python
+from tensorc.cli.peers.peer import Peer, Prepared
+from tensorc.cli.workload import Workload, of_case
+from tensorc.driver.compile import compile_state
+from tensorc.driver.tune import TuneResult, tune
+from tensorc.runtime.function import CompiledFunction
+from tensorc.runtime.machine import fma_peak
+from tensorc.runtime.profiler import ProfileOptions, profile
+from tensorc.space.default_schedule import default_schedule
+from tensorc.target import Target
+
+# Relative to the largest value. Sums of 4,000 float32 products differ from the float64 reference
+# by 1e-6, the squares of 4 million numbers added one by one by 1e-4; a wrong index by 1e-1.
+TOLERANCE: Final = 1e-3
+
+NAIVE: Final = "naive"
+TUNED: Final = "tuned"
+
+View = Callable[[Workload], AbstractContextManager[Callable[[Any], None]]]
+"""Shows the progress of a search for as long as the context lasts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much searching a case is worth.
+
+    Attributes:
+        trials: Candidates to measure.
+        time_budget: Seconds of searching; None for no limit.
+        seed: Of everything random.
+        database: Where records are read from and kept; None for nowhere.
+    """
+
+    trials: int
+    time_budget: float | None
+    seed: int = 0
+    database: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a case.
+
+    Attributes:
+        case: The case.
+        timings: Seconds of each contestant: `NAIVE`, `TUNED` and the peers, in this order.
+        errors: Largest difference of each contestant from the reference, relative to the largest
+            value of the reference.
+        peak: GFLOP/s of multiply-adds on the threads used, measured at the same time.
+        trials: Candidates that were measured.
+        seconds: How long the search took.
+        stopped: Why it ended.
+        failures: How many candidates failed, by kind, and the first message of each kind.
+        history: (trial, elapsed seconds, best latency so far), one for each improvement.
+    """
+
+    case: Case
+    timings: dict[str, Timing]
+    errors: dict[str, float]
+    peak: float
+    trials: int = 0
+    seconds: float = 0.0
+    stopped: str = ""
+    failures: tuple[tuple[str, int, str], ...] = ()
+    history: tuple[tuple[int, float, float], ...] = field(default=(), repr=False)
+
+    @property
+    def speed(self) -> float:
+        """GFLOP/s of the tuned kernel."""
+        return figures.rate(self.case.flops, self.timings[TUNED].best) or 0.0
+
+    @property
+    def bandwidth(self) -> float:
+        """GB/s of compulsory traffic of the tuned kernel."""
+        return figures.rate(self.case.bytes, self.timings[TUNED].best) or 0.0
+
+    def ratio(self, name: str) -> float | None:
+        """How many times as long as the tuned kernel a contestant takes; None if it is absent."""
+        timing = self.timings.get(name)
+        return timing.best / self.timings[TUNED].best if timing else None
+
+    @property
+    def wrong(self) -> tuple[str, ...]:
+        """The contestants that disagree with the reference."""
+        return tuple(name for name, error in self.errors.items() if not error <= TOLERANCE)
+
+
+def race(
+    case: Case, target: Target, budget: Budget, peers: tuple[Peer, ...], view: View
+) -> Outcome:
+    """Tune a case and time everybody.
+
+    Raises:
+        TensorcError: The case does not compile, or the search cannot be run.
+    """
+    workload = of_case(case)
+    start = time.perf_counter()
+    with view(workload) as callback:
+        result = tune(
+            workload.dag,
+            target,
+            trials=budget.trials,
+            time_budget=budget.time_budget,
+            seed=budget.seed,
+            database=budget.database,
+            name=workload.name,
+            callbacks=(callback,),
+        )
+    seconds = time.perf_counter() - start
+    naive = compile_state(default_schedule(workload.dag, target), target)
+    kernels = {NAIVE: naive, TUNED: result.compile()}
+    timings, errors = _contest(case, kernels, peers)
+    return Outcome(
+        case=case,
+        timings=timings,
+        errors=errors,
+        peak=measured_peak(target.num_cores),
+        trials=result.trials,
+        seconds=seconds,
+        stopped=result.stopped,
+        failures=failures_of(result),
+        history=tuple(result.history),
+    )
+
+
+def failures_of(result: TuneResult) -> tuple[tuple[str, int, str], ...]:
+    """Return each kind of error of a search, how often it came, and its first message."""
+    return tuple(
+        (kind, count, result.first_messages.get(kind, "")) for kind, count in result.errors
+    )
+
+
+def measured_peak(threads: int) -> float:
+    """Measure what the machine can do in multiply-adds, in GFLOP/s of float32."""
+    return fma_peak(threads) / 1e9
+
+
+def kernel_turn(kernel: CompiledFunction, inputs: tuple[Array, ...]) -> Turn:
+    """Return the turn of a kernel that is timed from outside Python."""
+
+
+    def turn(seconds: float) -> float:
+        return profile(kernel, *inputs, options=ProfileOptions(budget=seconds)).seconds
+
+    return turn
+
+
+def _contest(
+    case: Case, kernels: dict[str, CompiledFunction], peers: tuple[Peer, ...]
+) -> tuple[dict[str, Timing], dict[str, float]]:
+    """Time everybody and compare everybody with the reference."""
+    inputs = case.inputs(np.random.default_rng(0))
+    expected = case.reference(*inputs)
+    prepared = {peer.name: peer.prepare(case, inputs) for peer in peers}
+    turns = {name: kernel_turn(kernel, inputs) for name, kernel in kernels.items()}
+    turns |= {name: from_python(ready.run) for name, ready in prepared.items()}
+    errors = {name: difference(kernel(*inputs), expected) for name, kernel in kernels.items()}
+    errors |= {name: _peer_difference(ready, expected) for name, ready in prepared.items()}
+    return compete(turns, Limits()), errors
+
+
+def _peer_difference(prepared: Prepared, expected: Array) -> float:
+    return difference(prepared.result(), expected)
+
+
+def difference(result: Array, expected: Array) -> float:
+    """Return the largest difference, relative to the largest expected value."""
+    if expected.size == 0:
+        return 0.0
+    largest = float(np.max(np.abs(expected))) or 1.0
+    return float(np.max(np.abs(result.astype(np.float64) - expected))) / largest
