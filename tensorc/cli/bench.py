@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -124,7 +124,9 @@ def chosen_peers(vs: str | None, threads: int) -> tuple[Peer, ...]:
     """
     if vs is None:
         return choose.load(choose.installed(), threads)
-    names = tuple(name.strip().lower() for name in vs.split(",") if name.strip() not in ("", "none"))
+    names = tuple(
+        name.strip().lower() for name in vs.split(",") if name.strip() not in ("", "none")
+    )
     unknown = [name for name in names if name not in choose.NAMES]
     if unknown:
         known = ", ".join(f"'{name}'" for name in choose.NAMES)
@@ -146,7 +148,9 @@ def run(plan: Plan, console: Console) -> tuple[list[Outcome], dict[str, str]]:
     try:
         for case in plan.cases:
             try:
-                outcome = race(case, plan.target, plan.budget, plan.peers, _view(plan, peak, console))
+                outcome = race(
+                    case, plan.target, plan.budget, plan.peers, _view(plan, peak, console)
+                )
             except TensorcError as error:
                 failures[case.name] = str(error)
                 _print(console, f"{case.name:9} failed: {error}", style="red")

@@ -52,7 +52,9 @@ class Library:
     @property
     def remedy(self) -> str:
         """The command that installs it."""
-        return f"pip install 'tensorc[{self.extra}]'" if self.extra else f"pip install {self.package}"
+        return (
+            f"pip install 'tensorc[{self.extra}]'" if self.extra else f"pip install {self.package}"
+        )
 
 
 LIBRARIES: Final = (

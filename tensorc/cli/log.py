@@ -15,8 +15,8 @@ from rich.text import Text
 from tensorc.cli import figures
 from tensorc.cli.progress import standard_console
 from tensorc.measure.records import NO_ERROR, Database, Record, TaskInfo, target_key
-from tensorc.schedule.replay import replay
 from tensorc.schedule.python_code import python_code
+from tensorc.schedule.replay import replay
 from tensorc.te.dag import ComputeDAG
 
 _EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)

@@ -154,7 +154,6 @@ def measured_peak(threads: int) -> float:
 def kernel_turn(kernel: CompiledFunction, inputs: tuple[Array, ...]) -> Turn:
     """Return the turn of a kernel that is timed from outside Python."""
 
-
     def turn(seconds: float) -> float:
         return profile(kernel, *inputs, options=ProfileOptions(budget=seconds)).seconds
 
