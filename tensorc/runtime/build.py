@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from tensorc.codegen import c, python
+from functools import partial
+
 from tensorc.codegen import llvm as llvm_text
+from tensorc.codegen import python
 from tensorc.ir.func import PrimFunc
 from tensorc.ir.printer import print_func
 from tensorc.runtime import llvm
 from tensorc.runtime.artifact import Artifact, ArtifactKind, params_of
-from tensorc.runtime.compiler import compile_text
 from tensorc.support.errors import CodegenError
 from tensorc.target import Target
 
@@ -31,10 +32,8 @@ def build(func: PrimFunc, target: Target, *, fast: bool = False) -> Artifact:
     match target.kind:
         case "llvm":
             kind, source = "object", llvm_text.emit_llvm(func, target)
-            data = llvm.compile_object(source, target, fast=fast)
-        case "c":
-            kind, source = "shared", c.emit_c(func, target)
-            data = compile_text(source)
+            check = partial(_check_registers, func.name)
+            data = llvm.compile_object(source, target, fast=fast, check=check)
         case "python":
             kind, source = "python", python.emit_python(func)
             data = print_func(func).encode()
@@ -51,3 +50,12 @@ def build(func: PrimFunc, target: Target, *, fast: bool = False) -> Artifact:
         func.thread_workspace_bytes,
         source,
     )
+
+
+def _check_registers(name: str, module: str) -> None:
+    """Refuse a register tile that is still in memory: it would be right, and many times slower."""
+    if left := llvm_text.surviving_locals(module):
+        raise CodegenError(
+            f"Cannot keep the buffer '{left[0]}' of '{name}' in registers: "
+            f"expected constant indices once its loops are unrolled."
+        )

@@ -50,7 +50,8 @@ def compile_shared(sources: Sequence[Path], output: Path, *, extra: Sequence[str
     files = [str(source) for source in sources]
     rest = [*extra, *files, "-o", str(output), "-lm"]
     command = [*compiler, *FLAGS, *_machine_flags(compiler), *rest]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    plain = {**os.environ, "LC_ALL": "C"}
+    done = subprocess.run(command, capture_output=True, text=True, env=plain, check=False)
     if done.returncode != 0:
         raise BuildError(f"The C compiler '{compiler[0]}' refused the code: {done.stderr.strip()}")
 

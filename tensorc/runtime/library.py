@@ -6,19 +6,19 @@ import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias, assert_never
+from typing import TypeAlias, assert_never
 
 import cffi
-import numpy as np
 
+from tensorc.codegen.python import execute
+from tensorc.ir.parser import parse_func
 from tensorc.runtime import llvm
+from tensorc.runtime.arrays import Array, kernel_ffi
 from tensorc.runtime.artifact import Artifact
 from tensorc.runtime.pool import pool_library
 from tensorc.support.errors import BuildError
-
-Array: TypeAlias = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +63,9 @@ def load(artifact: Artifact) -> Kernel:
         case "shared":
             return _load_shared(artifact)
         case "python":
-            raise BuildError("Cannot load a kernel of the target 'python' yet.")
+            return PythonKernel(artifact, partial(execute, parse_func(artifact.data.decode())))
         case _:
             assert_never(artifact.kind)
-
-
-@cache
-def kernel_ffi() -> Any:
-    """Return the cffi interface that makes the pointer arrays kernels take."""
-    return cffi.FFI()
 
 
 def _load_object(artifact: Artifact) -> NativeKernel:

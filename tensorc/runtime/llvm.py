@@ -106,7 +106,9 @@ def processor(target: Target) -> tuple[str, str]:
     for feature in host.instruction_sets():
         if feature not in target.features and feature in native:
             native[feature] = False
-    flat = ",".join(f"{'+' if on else '-'}{name}" for name, on in sorted(native.items()))
+    # What is switched off comes last, since a feature switches on those that it needs.
+    order = sorted(native.items(), key=lambda item: (not item[1], item[0]))
+    flat = ",".join(f"{'+' if on else '-'}{name}" for name, on in order)
     return binding.get_host_cpu_name(), flat
 
 

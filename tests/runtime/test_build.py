@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tensorc.ir.parser import parse_func
+from tensorc.runtime import llvm
+from tensorc.runtime.build import build
+from tensorc.runtime.compiler import compile_text
+from tensorc.runtime.function import CompiledFunction
+from tensorc.runtime.library import load
+from tensorc.support.errors import BuildError, CodegenError, MissingDependencyError
+from tensorc.target import Target
+from tests.runtime.handmade import ADD, add_artifact, c_artifact, object_artifact
+
+SCALE = """
+@prim_func(outputs=('C',))
+def scale(A: buffer((64,), 'float32'), C: buffer((64,), 'float32')):
+    for i in parallel(0, 8):
+        C[ramp(8*i, 8)] = A[ramp(8*i, 8)] * broadcast(2.0, 8)
+"""
+# The index of the register tile depends on a loop that is not unrolled.
+SPILLED = """
+@prim_func(outputs=('C',))
+def spilled(A: buffer((8,), 'float32'), C: buffer((8,), 'float32')):
+    T = allocate((8,), 'float32', 'local')
+    for i in serial(0, 8):
+        T[i] = A[i]
+    for i in serial(0, 8):
+        C[i] = T[7 - i]
+"""
+
+
+@pytest.mark.parametrize("kind", ["llvm", "python"])
+def test_what_is_built_runs(kind: str) -> None:
+    artifact = build(parse_func(SCALE), Target(kind))
+    a = np.arange(64, dtype=np.float32)
+    function = CompiledFunction(artifact)
+    assert function(a).tolist() == (2 * a).tolist()
+    assert "scale" in function.source()
+
+
+def test_an_artifact_survives_being_sent() -> None:
+    artifact = add_artifact()
+    again = type(artifact).from_header(artifact.header(), artifact.data)
+    assert (again.params, again.entry, again.kind) == (artifact.params, "add", "object")
+    ones = np.ones(8, np.float32)
+    assert CompiledFunction(again)(ones, ones).tolist() == [2.0] * 8
+
+
+def test_a_register_tile_left_in_memory_is_refused_by_name() -> None:
+    with pytest.raises(CodegenError, match="'T' of 'spilled' in registers"):
+        build(parse_func(SPILLED), Target("llvm"))
+
+
+def test_a_gpu_target_is_refused() -> None:
+    with pytest.raises(CodegenError, match="target 'cuda': expected 'llvm'"):
+        build(parse_func(SCALE), Target("cuda"))
+
+
+def test_llvm_says_what_is_wrong_with_a_text() -> None:
+    with pytest.raises(BuildError, match=r"(?s)LLVM refused the text.*%nothing"):
+        llvm.compile_object(ADD.replace("ret i32 0", "ret i32 %nothing"), Target("llvm"))
+
+
+def test_the_c_compiler_says_what_is_wrong_with_a_text() -> None:
+    with pytest.raises(BuildError, match=r"(?s)refused the code.*undeclared"):
+        compile_text("int f(void) { return nothing; }")
+
+
+def test_a_missing_symbol_is_a_build_error() -> None:
+    text = (
+        "declare i32 @nowhere()\n"
+        "define i32 @f(ptr %b, ptr %w) {\n %r = call i32 @nowhere()\n ret i32 %r\n}"
+    )
+    with pytest.raises(BuildError, match=r"Cannot link the kernel 'f'"):
+        load(object_artifact(text, "f", []))
+    with pytest.raises(BuildError, match=r"Cannot load the kernel 'g'.*nowhere"):
+        load(
+            c_artifact(
+                "int nowhere(void); int g(void *const *b, void *w) { return nowhere(); }", "g", []
+            )
+        )
+
+
+def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(
+        MissingDependencyError, match=r"C compiler is needed.*'cc', 'gcc' or 'clang'"
+    ):
+        compile_text("int f(void) { return 0; }")
+
+
+def test_instruction_sets_left_out_of_the_target_are_not_used() -> None:
+    plain = Target("llvm", features=("sse4.1", "sse4.2"))
+    assert "ymm" not in llvm.emit_assembly(ADD, plain)
+    assert "-avx2" in llvm.processor(plain)[1]
+
+
+def test_another_processor_is_taken_at_its_word() -> None:
+    target = Target("llvm", cpu="znver3", features=("avx2", "fma"))
+    assert llvm.processor(target) == ("znver3", "+avx2,+fma")
+
+
+def test_kernels_are_unloaded_without_disturbing_others() -> None:
+    add = CompiledFunction(add_artifact())
+    ones = np.ones(8, np.float32)
+    for _ in range(50):
+        CompiledFunction(add_artifact())(ones, ones)
+    assert add(ones, ones).tolist() == [2.0] * 8
