@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,8 +15,6 @@ from tensorc.cli import figures
 from tensorc.cli.progress import standard_console
 from tensorc.measure.records import NO_ERROR, Database, Record, TaskInfo, target_key
 from tensorc.schedule.python_code import python_code
-from tensorc.schedule.replay import replay
-from tensorc.te.dag import ComputeDAG
 
 _EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 _ANY = click.Path(dir_okay=False, path_type=Path)
@@ -99,7 +96,7 @@ def best(file: Path, task: str, python: bool) -> None:
     standard_console().print(table)
     for entry in fastest if python else ():
         click.echo(f"\n# {entry.task.name} on {target_key(entry.record.target)}")
-        click.echo(schedule_code(entry))
+        click.echo(python_code(entry.record.steps))
 
 
 @log.command()
@@ -139,12 +136,6 @@ def stats(file: Path) -> None:
             Text(", ".join(f"{kind} {count}" for kind, count in row.errors), style="red"),
         )
     standard_console().print(table)
-
-
-def schedule_code(entry: Entry) -> str:
-    """Return a record's schedule as Python code."""
-    dag = ComputeDAG.from_json(json.loads(entry.task.dag))
-    return python_code(replay(dag, entry.record.steps))
 
 
 def _fastest(database: Database) -> list[Entry]:

@@ -155,7 +155,7 @@ def _parts(subject: Subject, wanted: dict[str, bool], rules: str) -> Iterator[st
         yield from _sketches(subject, rules)
     if wanted["schedule"]:
         yield f"## Loops\n{print_state(subject.state)}"
-        yield f"## Schedule\n{python_code(subject.state)}"
+        yield f"## Schedule\n{python_code(subject.state.steps)}"
     if wanted["ir"]:
         for name, func in stages(subject.state, subject.target, "kernel"):
             yield f"## IR after {name}\n{print_func(func)}"

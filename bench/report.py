@@ -1,0 +1,64 @@
+"""Figures against their bars: printed, written as JSON, and turned into an exit code."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+
+from tensorc.support import host
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured number.
+
+    Attributes:
+        name: What was measured.
+        value: The number.
+        unit: Its unit.
+        at_least: The bar that it should reach; None for none.
+        at_most: The bar that it should not exceed; None for none.
+    """
+
+    name: str
+    value: float
+    unit: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @property
+    def met(self) -> bool:
+        """Whether the bars are met; true without any."""
+        low = self.at_least is None or self.value >= self.at_least
+        return low and (self.at_most is None or self.value <= self.at_most)
+
+    def line(self) -> str:
+        """Return the figure, its bar and whether it is met, on one line."""
+        bar = ""
+        if self.at_least is not None:
+            bar = f"bar ≥ {self.at_least:g}"
+        elif self.at_most is not None:
+            bar = f"bar ≤ {self.at_most:g}"
+        verdict = "" if not bar else "  ok" if self.met else "  MISSED"
+        return f"{self.name:48} {self.value:12.4g} {self.unit:14} {bar:14}{verdict}"
+
+
+def publish(figures: Sequence[Figure], path: Path | None) -> None:
+    """Print the figures, write them to `path`, and exit with 1 if a bar is missed."""
+    for figure in figures:
+        click.echo(figure.line())
+    if path is not None:
+        data = {
+            "machine": {"cpu": host.cpu_model(), "system": platform.platform()},
+            "figures": [{**asdict(figure), "met": figure.met} for figure in figures],
+        }
+        path.write_text(json.dumps(data, indent=1) + "\n")
+    missed = [figure.name for figure in figures if not figure.met]
+    if missed:
+        click.echo(f"{len(missed)} of {len(figures)} bars missed.")
+        raise SystemExit(1)
