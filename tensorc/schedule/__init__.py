@@ -8,12 +8,17 @@ to by number.
 """
 
 from tensorc.schedule.access import accesses, body_of, consumers, producers
+from tensorc.schedule.bounds import Bounds
+from tensorc.schedule.json import steps_from_json, steps_to_json
 from tensorc.schedule.open import OPEN
 from tensorc.schedule.replay import apply_step, initial_state, replay
+from tensorc.schedule.schedule import Schedule
 from tensorc.schedule.state import State
 
 __all__ = [
     "OPEN",
+    "Bounds",
+    "Schedule",
     "State",
     "accesses",
     "apply_step",
@@ -22,4 +27,6 @@ __all__ = [
     "initial_state",
     "producers",
     "replay",
+    "steps_from_json",
+    "steps_to_json",
 ]

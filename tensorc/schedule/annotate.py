@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tensorc.arith.sizes import Size
+from tensorc.schedule.lookup import find_iterator, find_stage, quoted
 from tensorc.schedule.stage import (
     BLOCKS,
     THREADS,
@@ -12,7 +13,7 @@ from tensorc.schedule.stage import (
     IterKind,
     MarkKind,
 )
-from tensorc.schedule.state import State, find_iterator, find_stage, quoted
+from tensorc.schedule.state import State
 from tensorc.support.errors import ScheduleError
 
 # Iterations of a reduction depend on each other; only threads, which can exchange partial

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tensorc.arith.affine import substitute
 from tensorc.arith.sizes import Flag, Size, vmax, vmin, where
 from tensorc.ir.affine import ZERO, Affine, add, affine_variables
 from tensorc.schedule.access import Accesses, accesses
+from tensorc.schedule.lookup import find_iterator
 from tensorc.schedule.reach import differ_by_constant, reach, reach_of_all, region
 from tensorc.schedule.relations import NOTHING, extents, spans
 from tensorc.schedule.stage import (
@@ -26,8 +27,10 @@ from tensorc.schedule.stage import (
     IterKind,
     Stage,
 )
-from tensorc.schedule.state import State, find_iterator
 from tensorc.te.op import Op
+
+if TYPE_CHECKING:
+    from tensorc.schedule.state import State
 
 Ranges: TypeAlias = dict[str, Size]
 # The first of several reads that differ by constants (None if they do not), lowest and highest

@@ -9,6 +9,7 @@ from tensorc.ir.expr import Expr, Read
 from tensorc.ir.visit import rewrite_expr
 from tensorc.schedule.layout import check_layout, packed_indices, packed_op, plain_copy
 from tensorc.schedule.location import attached, check_attachments
+from tensorc.schedule.lookup import find_stage, quoted
 from tensorc.schedule.stage import (
     Annotation,
     At,
@@ -20,7 +21,7 @@ from tensorc.schedule.stage import (
     Stage,
     StageScope,
 )
-from tensorc.schedule.state import State, find_stage, quoted
+from tensorc.schedule.state import State
 from tensorc.schedule.steps import Layout
 from tensorc.support.errors import ScheduleError
 from tensorc.te.op import Op

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from tensorc.arith.sizes import Size
 from tensorc.schedule.access import consumers
+from tensorc.schedule.lookup import find_iterator, find_stage, quoted
 from tensorc.schedule.stage import At, AtLevel, Inlined, Location, Root, Stage
-from tensorc.schedule.state import State, find_iterator, find_stage, quoted
+from tensorc.schedule.state import State
 from tensorc.support.errors import ScheduleError
 
 

@@ -8,6 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from tensorc.arith.sizes import Size, ceildiv
+from tensorc.schedule.lookup import find_iterator, find_stage, quoted
 from tensorc.schedule.relations import extents
 from tensorc.schedule.stage import (
     Annotation,
@@ -18,7 +19,7 @@ from tensorc.schedule.stage import (
     SplitRelation,
     Stage,
 )
-from tensorc.schedule.state import State, find_iterator, find_stage, quoted
+from tensorc.schedule.state import State
 from tensorc.support.errors import ScheduleError
 
 if TYPE_CHECKING:

@@ -20,10 +20,11 @@ from tensorc.schedule.cache import (
     replace_op,
 )
 from tensorc.schedule.location import check_attachments
+from tensorc.schedule.lookup import find_iterator, find_stage
 from tensorc.schedule.open import OPEN
 from tensorc.schedule.relations import axis_values, extents
 from tensorc.schedule.stage import IterKind, Relation, SplitRelation, Stage
-from tensorc.schedule.state import State, find_iterator, find_stage
+from tensorc.schedule.state import State
 from tensorc.support.errors import ScheduleError
 from tensorc.te.op import Op
 

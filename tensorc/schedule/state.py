@@ -6,11 +6,11 @@ referred to by (stage, iterator) name. Sizes are ints, or arrays for a whole pop
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tensorc.arith.sizes import Size
+from tensorc.schedule.printer import print_state
 from tensorc.schedule.stage import (
     BLOCKS,
     THREADS,
@@ -29,7 +29,6 @@ from tensorc.schedule.stage import (
     Stage,
     StageScope,
 )
-from tensorc.support.errors import ScheduleError
 
 if TYPE_CHECKING:
     from tensorc.schedule.steps import Step
@@ -54,37 +53,13 @@ class State:
         """The stage of that name."""
         return self.stages[name]
 
+    def __str__(self) -> str:
+        """The loop nests, in the text of Ansor."""
+        return print_state(self)
+
     def with_stage(self, stage: Stage) -> State:
         """The state with one stage replaced."""
         return State(self.dag, {**self.stages, stage.name: stage}, self.steps, self.lengths)
-
-
-def find_stage(state: State, name: str, deed: str) -> Stage:
-    """The stage of that name; `deed` says in an error what could not be done."""
-    found = state.stages.get(name)
-    if found is None:
-        what = "a placeholder" if name in state.dag.by_name else "not a stage"
-        raise ScheduleError(
-            f"Cannot {deed}: '{name}' is {what}; expected one of {quoted(state.stages)}."
-        )
-    return found
-
-
-def find_iterator(stage: Stage, name: str, deed: str) -> int:
-    """The position of an iterator of a stage."""
-    for position, iterator in enumerate(stage.iterators):
-        if iterator.name == name:
-            return position
-    raise ScheduleError(
-        f"Cannot {deed}: stage '{stage.name}' has no iterator '{name}'; "
-        f"expected one of {quoted(stage.names())}."
-    )
-
-
-def quoted(names: Iterable[str]) -> str:
-    """Names for an error message."""
-    listed = [f"'{n}'" for n in names]
-    return ", ".join(listed) if listed else "none"
 
 
 __all__ = [
@@ -105,7 +80,4 @@ __all__ = [
     "Stage",
     "StageScope",
     "State",
-    "find_iterator",
-    "find_stage",
-    "quoted",
 ]
