@@ -1,0 +1,153 @@
+"""The columns of a decision matrix: which decisions a sketch has, and the values they may take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from tensorc.schedule.state import IterKind
+from tensorc.space.decisions import (
+    Choice,
+    Rows,
+    Tile,
+    divisors,
+    inner_lengths,
+    tile_table,
+    vector_lengths,
+)
+
+# Ansor's `max_innermost_split_factor`.
+MAX_INNER = 64
+# Share of iterations that may run past the end of an axis: its tail is computed by a second tile.
+WASTE = 0.125
+# For the vector axis: whole vectors are worth more.
+VECTOR_WASTE = 0.2
+# What one core takes of a long row, in elements.
+_CHUNK = 1 << 14
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TileColumns:
+    """The columns of one split.
+
+    Attributes:
+        tile: The decision.
+        table: All its values, one in each row, sorted by the innermost length.
+        inner: The distinct innermost lengths.
+        starts: Where the rows of each of them begin, and at the end the number of rows.
+        codes: A number for each row of the table, ascending.
+        order: The rows of `codes`.
+    """
+
+    tile: Tile
+    table: Rows
+    inner: Rows
+    starts: Rows
+    codes: Rows
+
+    @property
+    def columns(self) -> slice:
+        """Its columns in the decision matrix."""
+        return slice(self.tile.first, self.tile.first + self.tile.count)
+
+    def contains(self, lengths: Rows) -> np.ndarray:
+        """Which rows of lengths are in the table."""
+        codes = _encode(lengths)
+        place = np.minimum(np.searchsorted(self.codes, codes), len(self.codes) - 1)
+        found: np.ndarray = self.codes[place] == codes
+        return found
+
+    def draw(self, most: Rows, rng: np.random.Generator) -> Rows:
+        """Draw a row for each number in `most`, which its innermost length must not exceed.
+
+        Innermost lengths are equally likely, larger ones a little more; then so are the rows.
+        """
+        fitting = np.maximum(np.searchsorted(self.inner, most, "right"), 1)
+        which = (np.sqrt(rng.random(len(most))) * fitting).astype(np.int64)
+        return self.draw_inner(which, rng)
+
+    def draw_inner(self, which: Rows, rng: np.random.Generator) -> Rows:
+        """Draw a row for each of these positions among the innermost lengths."""
+        low, high = self.starts[which], self.starts[which + 1]
+        rows: Rows = self.table[low + (rng.random(len(which)) * (high - low)).astype(np.int64)]
+        return rows
+
+
+def tile_columns(tile: Tile, lanes: int, *, is_vector: bool, is_gpu: bool) -> TileColumns:
+    """The columns of one split; lengths of the vector axis fill vectors of `lanes`."""
+    table = tile_table(tile.extent, tile.count, _lengths(tile, lanes, is_vector, is_gpu))
+    inner, first = np.unique(table[:, -1], return_index=True)
+    starts = np.append(first, len(table)).astype(np.int64)
+    return TileColumns(tile, table, inner, starts, np.sort(_encode(table)))
+
+
+def _lengths(tile: Tile, lanes: int, is_vector: bool, is_gpu: bool) -> tuple[int, ...]:
+    extent = tile.extent
+    if tile.role == "factor":
+        return _factor_lengths(extent, lanes)
+    if tile.role == "chunk":
+        return tuple(n for n in (lanes * 2**k for k in range(16)) if n <= min(extent, _CHUNK)) or (
+            extent,
+        )
+    if is_vector or tile.role == "lanes":
+        return vector_lengths(extent, MAX_INNER, VECTOR_WASTE, lanes)
+    if tile.kind is IterKind.REDUCE and not is_gpu:
+        return divisors(extent)  # long runs keep accumulators in registers
+    exact = tile.kind is IterKind.REDUCE or tile.count == 1
+    return inner_lengths(extent, MAX_INNER, 0.0 if exact else WASTE)
+
+
+def _factor_lengths(extent: int, lanes: int) -> tuple[int, ...]:
+    """Lengths for a factored reduction: they divide it, since partial results have no tail."""
+    fitting = tuple(n for n in divisors(extent) if n <= MAX_INNER * lanes)
+    filled = tuple(n for n in fitting if n % lanes == 0)
+    return filled or fitting
+
+
+def _encode(lengths: Rows) -> Rows:
+    """One number for each row of lengths, different for different rows of one table."""
+    codes = np.zeros(len(lengths), np.int64)
+    for k in range(lengths.shape[1]):
+        codes = codes * 1_000_003 + lengths[:, k]
+    return codes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """All columns of a sketch.
+
+    Attributes:
+        tiles: The columns of each split.
+        choices: The other decisions, of one column each.
+        width: The number of columns.
+    """
+
+    tiles: tuple[TileColumns, ...]
+    choices: tuple[Choice, ...]
+    width: int
+
+    @property
+    def size(self) -> float:
+        """The number of rows, those that break a constraint included."""
+        tables = prod(float(len(t.table)) for t in self.tiles)
+        return tables * prod(float(len(c.options)) for c in self.choices)
+
+    def fixed(self) -> dict[int, int]:
+        """The columns that have one value only, with it."""
+        return {
+            t.tile.first + k: int(t.table[0, k])
+            for t in self.tiles
+            if len(t.table) == 1
+            for k in range(t.tile.count)
+        }
+
+    def contain(self, rows: Rows) -> np.ndarray:
+        """Which rows hold allowed values in every column."""
+        mask = np.ones(len(rows), bool)
+        for t in self.tiles:
+            mask &= t.contains(rows[:, t.columns])
+        for c in self.choices:
+            mask &= np.isin(rows[:, c.first], c.options)
+        return mask

@@ -1,0 +1,58 @@
+"""The sets of sketch rules, in the order in which they are tried at each stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from tensorc.space.draft import SketchRule
+from tensorc.space.rules.add_cache_read import AddCacheRead
+from tensorc.space.rules.add_cache_write import AddCacheWrite
+from tensorc.space.rules.add_rfactor import AddRfactor
+from tensorc.space.rules.always_inline import AlwaysInline
+from tensorc.space.rules.cross_thread_reduction import CrossThreadReduction
+from tensorc.space.rules.multi_level_tiling import MultiLevelTiling
+from tensorc.space.rules.multi_level_tiling_with_fusion import MultiLevelTilingWithFusion
+from tensorc.space.rules.simplify_compute_with_const_tensor import SimplifyComputeWithConstTensor
+from tensorc.space.rules.skip_stage import SkipStage
+from tensorc.space.rules.special_compute_location import SpecialComputeLocation
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """The rules for both kinds of machine."""
+
+    cpu: tuple[SketchRule, ...]
+    gpu: tuple[SketchRule, ...]
+
+
+_CPU: Final = "SSRSRS"
+_GPU: Final = "SSSRRSRS"
+
+# Ansor's, in its order: `sketch_policy.cc`, SketchPolicy's constructor.
+_ANSOR: Final = RuleSet(
+    cpu=(
+        AlwaysInline(),
+        SimplifyComputeWithConstTensor(),
+        AddRfactor(),
+        AddCacheWrite(always=False),
+        MultiLevelTilingWithFusion(_CPU, (1, 2), always=False),
+        MultiLevelTiling(_CPU),
+        SkipStage(),
+    ),
+    gpu=(
+        AddCacheRead(),
+        SpecialComputeLocation(),
+        AlwaysInline(),
+        SimplifyComputeWithConstTensor(),
+        CrossThreadReduction(),
+        AddCacheWrite(always=True),
+        MultiLevelTilingWithFusion(_GPU, (3,), always=True),
+        MultiLevelTiling(_GPU),
+        SkipStage(),
+    ),
+)
+
+RULE_SETS: Final[Mapping[str, RuleSet]] = MappingProxyType({"ansor": _ANSOR, "default": _ANSOR})

@@ -1,0 +1,108 @@
+"""Sketches: the loop structures that a program may have, with open sizes.
+
+    >>> from tensorc import te
+    >>> A = te.placeholder((8, 8), name="A")
+    >>> B = te.compute((8, 8), lambda i, j: A[i, j] + 1.0, name="B")
+    >>> len(generate_sketches([A, B], target="llvm -num-cores=4"))
+    1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from tensorc.schedule.printer import print_state
+from tensorc.schedule.state import State
+from tensorc.schedule.steps import Step
+from tensorc.space.decisions import Decision
+from tensorc.space.draft import Condition, Draft, Expansion, SketchRule, first_draft
+from tensorc.space.rules.rule_sets import RULE_SETS
+from tensorc.space.task import SearchTask
+from tensorc.support.errors import ScheduleError
+from tensorc.target import Target
+from tensorc.te.dag import ComputeDAG
+from tensorc.te.tensor import Tensor
+
+Rules: TypeAlias = str | SketchRule | Sequence["str | SketchRule"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sketch:
+    """A loop structure whose sizes are decided later; `str` shows the loops, `?` for open sizes.
+
+    Attributes:
+        state: The loops, with open sizes.
+        decisions: What each column of a decision row means.
+        width: The number of columns.
+    """
+
+    state: State
+    decisions: tuple[Decision, ...] = ()
+    width: int = 0
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps that make it, with `Col`s for open sizes."""
+        return self.state.steps
+
+    def __str__(self) -> str:
+        return print_state(self.state)
+
+
+def generate_sketches(
+    task: SearchTask | ComputeDAG | Sequence[Tensor],
+    target: Target | str = "llvm",
+    rules: Rules = "default",
+) -> tuple[Sketch, ...]:
+    """Return every sketch that the rules derive, in Ansor's order.
+
+    Args:
+        task: A task, or the computation as tensors or as a DAG.
+        target: The machine, where `task` does not say it.
+        rules: The name of a rule set (`ansor` is the paper's, `default` has more), or rules and
+            names of rule sets: rules of your own come first, whatever the order.
+
+    Raises:
+        ScheduleError: an unknown rule set; rules that never come to an end or forget a stage.
+    """
+    task = SearchTask.of(task, target)
+    tried = tuple(_listed(task, rules))
+    todo: Expansion = [(first_draft(task), task.dag.ops[-1].name)]
+    done: list[Sketch] = []
+    while todo:
+        later: Expansion = []
+        for draft, stage in todo:
+            if stage is None:
+                done.append(Sketch(draft.state, draft.decisions, draft.width))
+            else:
+                later += _expand(task, draft, stage, tried)
+        todo = later
+    return tuple(done)
+
+
+def _expand(
+    task: SearchTask, draft: Draft, stage: str, rules: Sequence[SketchRule]
+) -> Expansion:
+    made: Expansion = []
+    for rule in rules:
+        condition = rule.meets(task, draft, stage)
+        if condition is not Condition.SKIP:
+            made += rule.apply(task, draft, stage)
+        if condition is Condition.APPLY_AND_SKIP_REST:
+            break
+    return made
+
+
+def _listed(task: SearchTask, rules: Rules) -> Iterator[SketchRule]:
+    """All rules in the order in which they are tried: the user's, then those of sets."""
+    given = [rules] if isinstance(rules, str) or not isinstance(rules, Sequence) else list(rules)
+    yield from (rule for rule in given if not isinstance(rule, str))
+    for name in given:
+        if not isinstance(name, str):
+            continue
+        if name not in RULE_SETS:
+            known = ", ".join(f"'{known}'" for known in RULE_SETS)
+            raise ScheduleError(f"Unknown rule set '{name}': expected one of {known}.")
+        yield from RULE_SETS[name].gpu if task.target.is_gpu else RULE_SETS[name].cpu

@@ -1,0 +1,64 @@
+"""How far accesses move: flat distances between neighbours along an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from tensorc.arith.sizes import Size
+from tensorc.ir.affine import Affine, atom_variables
+from tensorc.schedule.access import accesses, body_of
+from tensorc.schedule.state import State
+from tensorc.te.op import Op
+from tensorc.ir.expr import Select
+from tensorc.ir.visit import walk_expr
+from tensorc.ir.affine import affine_variables
+
+
+def flat_stride(indices: Sequence[Affine], shape: Sequence[Size], axis: str) -> Size | None:
+    """Elements between neighbours along `axis`; None if it is inside `//`, `%` or an opaque index."""
+    total: Size = 0
+    for d, index in enumerate(indices):
+        for atom, coefficient in index.terms:
+            if atom == axis and isinstance(atom, str):
+                total = total + coefficient * prod(shape[d + 1 :])
+            elif not isinstance(atom, str) and axis in atom_variables(atom):
+                return None
+    return total
+
+
+def read_strides(state: State, stage: str, axis: str) -> list[Size | None]:
+    """The stride of each read of a stage along one of its axes."""
+    return [
+        flat_stride(indices, state.dag.by_name[producer].shape, axis)
+        for producer, places in accesses(state, stage).items()
+        for indices in places
+    ]
+
+
+def conditional_axes(state: State, stage: str) -> frozenset[str]:
+    """The axes that conditions on indices depend on."""
+    return frozenset(
+        name
+        for value in body_of(state, stage)
+        for e in walk_expr(value)
+        if isinstance(e, Select)
+        for condition in e.conditions
+        for name in affine_variables(condition)
+    )
+
+
+def contiguous_run(state: State, stage: str) -> int:
+    """How many of the innermost axes can be one loop along which every read steps evenly."""
+    op: Op = state.dag.by_name[stage]
+    conditional = conditional_axes(state, stage)
+    run = 1
+    for outer in range(len(op.axes) - 2, -1, -1):
+        a, b, extent = op.axes[outer], op.axes[outer + 1], op.shape[outer + 1]
+        if {a, b} & conditional:
+            break
+        pairs = zip(read_strides(state, stage, a), read_strides(state, stage, b), strict=True)
+        if not all(x is not None and y is not None and x == y * extent for x, y in pairs):
+            break
+        run += 1
+    return run

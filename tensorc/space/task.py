@@ -1,0 +1,46 @@
+"""What is to be tuned: a computation and the machine it runs on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tensorc.target import Target
+from tensorc.te.dag import ComputeDAG
+from tensorc.te.tensor import Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SearchTask:
+    """A computation and the machine it runs on; tasks are equal if their keys are.
+
+    Attributes:
+        dag: The computation.
+        target: The machine.
+    """
+
+    dag: ComputeDAG
+    target: Target
+
+    @classmethod
+    def of(
+        cls, subject: SearchTask | ComputeDAG | Sequence[Tensor], target: Target | str = "llvm"
+    ) -> SearchTask:
+        """Return `subject` itself, or the task of a computation given as tensors or as a DAG."""
+        if isinstance(subject, SearchTask):
+            return subject
+        dag = subject if isinstance(subject, ComputeDAG) else ComputeDAG.from_tensors(subject)
+        return cls(dag, Target.of(target))
+
+    @property
+    def key(self) -> str:
+        """A name that equal computations on equal machines share, whatever they are called."""
+        text = f"{self.dag.structural_hash()} {self.target}"
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SearchTask) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
