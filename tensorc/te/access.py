@@ -5,13 +5,13 @@ Sizes may be arrays while a sketch is replayed; then equal sizes are the same ob
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from tensorc.arith.sizes import Size
-from tensorc.ir.affine import Affine, Atom, FloorDiv, FloorMod, Opaque
-from tensorc.ir.expr import Call, Expr, Index, Load, Read, Select, Where, children
+from tensorc.ir.affine import Affine
+from tensorc.ir.expr import Call, Read, Select, Where
+from tensorc.ir.visit import walk_expr
 from tensorc.te.op import Op
 
 Access: TypeAlias = tuple[Affine, ...]
@@ -26,45 +26,11 @@ class SimpleAccess:
     ordered: bool
 
 
-def walk(e: Expr) -> Iterator[Expr]:
-    """The expression and everything in it, those inside opaque indices included."""
-    yield e
-    for affine in indices_of(e):
-        for atom, _ in affine.terms:
-            yield from _walk_atom(atom)
-    for child in children(e):
-        yield from walk(child)
-
-
-def indices_of(e: Expr) -> tuple[Affine, ...]:
-    """The affines that belong to one node."""
-    match e:
-        case Read(_, indices):
-            return indices
-        case Select(conditions):
-            return conditions
-        case Index(affine) | Load(_, affine):
-            return (affine,)
-        case _:
-            return ()
-
-
-def _walk_atom(atom: Atom) -> Iterator[Expr]:
-    match atom:
-        case Opaque(value):
-            yield from walk(value)
-        case FloorDiv(inner) | FloorMod(inner):
-            for part, _ in inner.terms:
-                yield from _walk_atom(part)
-        case _:
-            pass
-
-
 def accesses(op: Op) -> dict[str, tuple[Access, ...]]:
     """The indices with which each operation is read, in order of first reading."""
     found: dict[str, list[Access]] = {}
     for e in op.body:
-        for node in walk(e):
+        for node in walk_expr(e):
             if isinstance(node, Read):
                 found.setdefault(node.op, []).append(node.indices)
     return {name: tuple(group) for name, group in found.items()}
@@ -113,13 +79,13 @@ def is_elementwise(op: Op, access: Access) -> bool:
 
 def has_branch(op: Op) -> bool:
     """Whether elements are computed by cases."""
-    return any(isinstance(node, (Select, Where)) for e in op.body for node in walk(e))
+    return any(isinstance(node, (Select, Where)) for e in op.body for node in walk_expr(e))
 
 
 def is_expensive(op: Op) -> bool:
     """Whether elements take an exponential function, which is not to be repeated."""
     return any(
-        isinstance(node, Call) and node.function == "exp" for e in op.body for node in walk(e)
+        isinstance(node, Call) and node.function == "exp" for e in op.body for node in walk_expr(e)
     )
 
 

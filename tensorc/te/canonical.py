@@ -16,7 +16,8 @@ from functools import reduce
 from typing import TypeAlias, assert_never
 
 from tensorc.arith.affine import divmod_affine
-from tensorc.ir.affine import Affine, Opaque, as_affine, of_atom
+from tensorc.arith.bounds import expr_range
+from tensorc.ir.affine import Affine, Opaque, as_affine, of_atom, scale
 from tensorc.ir.dtype import BOOL, INT32, INT64, DType
 from tensorc.ir.expr import (
     COMPARISONS,
@@ -47,7 +48,6 @@ from tensorc.te.conditions import (
     depends_on_data,
     negation,
 )
-from tensorc.te.integers import integer_bounds
 from tensorc.te.scope import Scope, evaluate, is_transparent, negated
 from tensorc.te.tensor import Operation
 
@@ -93,16 +93,11 @@ class Canonicalizer:
                 return Index(self._axis(e), INT32)
             case te.Conversion(inner, dtype):
                 return self._conversion(inner, dtype, scope)
-            case te.Binary(op, a, b):
-                if e.dtype == BOOL:
-                    return self._truth(e, scope)
-                affine = self._pure_index(e, scope)
-                if affine is not None:
-                    return _of_affine(affine, e.dtype)
-                return BinaryOp(op, self.value(a, scope), self.value(b, scope))
+            case te.Binary():
+                return self._operation(e, scope)
+            case te.MathCall("not", _):
+                return self._truth(e, scope)
             case te.MathCall(function, args):
-                if function == "not":
-                    return self._truth(e, scope)
                 return Call(function, tuple(self.value(a, scope) for a in args))
             case te.Conditional(condition, a, b):
                 return self.choose(
@@ -121,12 +116,20 @@ class Canonicalizer:
             case _:
                 assert_never(e)
 
+    def _operation(self, e: te.Binary, scope: Scope) -> Expr:
+        if e.dtype == BOOL:
+            return self._truth(e, scope)
+        affine = self._pure_index(e, scope)
+        if affine is not None:
+            return _of_affine(affine, e.dtype)
+        return BinaryOp(e.op, self.value(e.a, scope), self.value(e.b, scope))
+
     def _operand(self, e: te.Variable) -> Var:
         operand = self.operands.get(e)
         if operand is None:
             raise TEError(
-                f"The formula of tensor '{self.label}' uses the symbolic variable '{e.name}', which "
-                "has no value: give a number, or a placeholder without dimensions."
+                f"The formula of tensor '{self.label}' uses the symbolic variable '{e.name}', "
+                "which has no value: give a number, or a placeholder without dimensions."
             )
         return operand
 
@@ -181,13 +184,21 @@ class Canonicalizer:
                 linear = self._linear(op, x, y, scope)
                 if linear is not None:
                     return linear
-                value = BinaryOp(op, _of_affine(x, e.dtype), _of_affine(y, e.dtype))
-                return of_atom(Opaque(value, *integer_bounds(value, scope)))
+                product = BinaryOp(op, _of_affine(x, e.dtype), _of_affine(y, e.dtype))
+                return of_atom(Opaque(product, *self._range(product, scope)))
             case _:
                 return self._opaque(self.value(e, scope), scope)
 
     def _linear(self, op: str, x: Affine, y: Affine, scope: Scope) -> Affine | None:
         """The result if it is affine."""
+        if op in ("min", "max"):
+            low, high = scope.bounds(x - y)
+            if low >= 0 or high <= 0:
+                return x if (low >= 0) == (op == "max") else y
+            return None
+        return self._scaled(op, x, y, scope)
+
+    def _scaled(self, op: str, x: Affine, y: Affine, scope: Scope) -> Affine | None:
         if op == "*" and not x.terms:
             x, y = y, x
         if y.terms or (op in ("//", "%", "truncdiv", "truncmod") and y.const == 0):
@@ -196,16 +207,16 @@ class Canonicalizer:
             op = "//" if op == "truncdiv" else "%"
         match op:
             case "*":
-                return x * y.const
-            case "<<":
-                return x * (1 << y.const) if 0 <= y.const < 63 else None
-            case ">>":
-                return divmod_affine(x, 1 << y.const, scope.env)[0] if 0 <= y.const < 63 else None
+                return scale(x, y.const)
+            case "<<" if 0 <= y.const < 63:
+                return scale(x, 1 << y.const)
+            case ">>" if 0 <= y.const < 63:
+                return divmod_affine(x, 1 << y.const, scope.env)[0]
             case "//" | "%":
                 # With a negative divisor: x // -d = (-x) // d and x % -d = -((-x) % d).
                 sign = 1 if y.const > 0 else -1
                 quotient, remainder = divmod_affine(x * sign, abs(y.const), scope.env)
-                return quotient if op == "//" else remainder * sign
+                return quotient if op == "//" else scale(remainder, sign)
             case _:
                 return None
 
@@ -216,7 +227,16 @@ class Canonicalizer:
             case Const(number):
                 return as_affine(int(number))
             case _:
-                return of_atom(Opaque(value, *integer_bounds(value, scope)))
+                return of_atom(Opaque(value, *self._range(value, scope)))
+
+    def _range(self, value: Expr, scope: Scope) -> tuple[int, int]:
+        known = expr_range(value, scope.env)
+        if known is None:
+            raise TEError(
+                f"Expected an integer as index in tensor '{self.label}', "
+                f"got a value of type '{dtype_of(value)}'."
+            )
+        return known
 
     def _subscript(self, e: te.Element, d: int, scope: Scope) -> Affine:
         """Index number `d` of a read, checked against the extent of the dimension."""
@@ -244,8 +264,8 @@ class Canonicalizer:
 
     def _outside(self, e: te.Element, d: int, what: str) -> TEError:
         return TEError(
-            f"Tensor '{self.label}' reads '{e.tensor.name}' of shape {e.tensor.shape} out of bounds: "
-            f"index number {d} is {what}."
+            f"Tensor '{self.label}' reads '{e.tensor.name}' of shape {e.tensor.shape} "
+            f"out of bounds: index number {d} is {what}."
         )
 
     # Conditions

@@ -1,38 +1,20 @@
-"""Numbers in programs: which dtype a literal takes, and arithmetic on two literals."""
+"""Numbers in programs: which dtype a literal takes, and its value in that type."""
 
 from __future__ import annotations
 
 import math
-import operator
 import struct
-from collections.abc import Callable
-from typing import Any, TypeAlias, TypeGuard
+from typing import TypeAlias, TypeGuard
 
 import numpy as np
 
+from tensorc.arith.bounds import dtype_range
+from tensorc.arith.constants import wrap
 from tensorc.ir.dtype import BOOL, FLOAT32, INT32, INT64, UINT64, DType
 from tensorc.support.errors import TEError
 
 Number: TypeAlias = int | float | bool | np.generic
 Scalar: TypeAlias = int | float | bool
-
-_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
-    "<": operator.lt, "<=": operator.le, ">": operator.gt,
-    ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
-}  # fmt: skip
-_BOTH: dict[str, Callable[[Any, Any], Any]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "min": lambda a, b: a if a < b else b,
-    "max": lambda a, b: a if a > b else b,
-}
-_WHOLE: dict[str, Callable[[int, int], int]] = {
-    "//": operator.floordiv,
-    "%": operator.mod,
-    "truncdiv": lambda a, b: abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1),
-    "truncmod": lambda a, b: int(math.copysign(1, a)) * (abs(a) % abs(b)),
-}
 
 
 def is_number(value: object) -> TypeGuard[Number]:
@@ -41,12 +23,15 @@ def is_number(value: object) -> TypeGuard[Number]:
 
 
 def integer_range(dtype: DType) -> tuple[int, int]:
-    """Lowest and highest value of an integer type or bool."""
-    if dtype == BOOL:
-        return 0, 1
-    if dtype.kind == "uint":
-        return 0, (1 << dtype.bits) - 1
-    return -(1 << (dtype.bits - 1)), (1 << (dtype.bits - 1)) - 1
+    """Lowest and highest value of an integer type or bool.
+
+    Raises:
+        TEError: if it is neither.
+    """
+    whole = dtype_range(dtype)
+    if whole is None:
+        raise TEError(f"Expected an integer type, got '{dtype}'.")
+    return whole
 
 
 def float_limit(dtype: DType) -> float:
@@ -112,37 +97,7 @@ def converted(value: Scalar, dtype: DType) -> Scalar | None:
     if isinstance(value, float):
         low, high = integer_range(dtype)
         return int(value) if math.isfinite(value) and low <= int(value) <= high else None
-    return wrapped(int(value), dtype)
-
-
-def wrapped(value: int, dtype: DType) -> int:
-    """The integer modulo `2**bits`, in the range of `dtype`."""
-    low, high = integer_range(dtype)
-    return (value - low) % (high - low + 1) + low
-
-
-def fold_binary(op: str, a: Scalar, b: Scalar, dtype: DType) -> Scalar | None:
-    """The result of an operator on two literals of `dtype`; None where it is left to run time."""
-    if op in _COMPARE:
-        return bool(_COMPARE[op](a, b))
-    if dtype.is_integer:
-        if op in _BOTH:
-            return wrapped(int(_BOTH[op](a, b)), dtype)
-        return wrapped(_WHOLE[op](int(a), int(b)), dtype) if op in _WHOLE and b != 0 else None
-    if dtype.is_float and dtype.bits >= 32:
-        if op in _BOTH:
-            return _float_result(_BOTH[op], a, b, dtype)
-        if op == "/" and b != 0:
-            return _float_result(operator.truediv, a, b, dtype)
-    if dtype == BOOL and op in ("and", "or"):
-        return (a and b) if op == "and" else (a or b)
-    return None
-
-
-def _float_result(f: Callable[[Any, Any], Any], a: Scalar, b: Scalar, dtype: DType) -> float:
-    wide = np.float32 if dtype.bits == 32 else np.float64
-    with np.errstate(all="ignore"):
-        return float(f(wide(a), wide(b)))
+    return wrap(int(value), dtype)
 
 
 def _rounded(value: float, dtype: DType) -> float:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from tensorc.ir.affine import affine_variables
+from tensorc.ir.printer import print_expr
 from tensorc.te.access import (
     Access,
     accesses,
@@ -17,10 +18,16 @@ from tensorc.te.access import (
     same_shape,
     simple_access,
 )
+from tensorc.te.check import check_program
+from tensorc.te.dag_json import VERSION, ops_from_json, ops_to_json, params_from_json
+from tensorc.te.expr_json import Json, damaged
+from tensorc.te.flops import estimate_flops
 from tensorc.te.op import Op
 from tensorc.te.program import Params, canonical_program
+from tensorc.te.rename import structural_hash
 from tensorc.te.tensor import Tensor
 
+_REDUCTION_SIGNS = {"sum": "+=", "prod": "*=", "max": "max=", "min": "min="}
 CONST_TENSOR_INDICES = "auto_scheduler_simplify_const_tensor_indices"
 
 
@@ -147,3 +154,56 @@ class ComputeDAG:
                     found = min(least[producer], shared)
                     least[op.name] = min(least.get(op.name, found), found)
         return least.get(target, 0)
+
+    # Measures, identity, text
+
+    @cached_property
+    def _flops(self) -> float:
+        return estimate_flops(self.ops)
+
+    def flops(self) -> float:
+        """The estimated number of operations."""
+        return self._flops
+
+    @cached_property
+    def _hash(self) -> str:
+        return structural_hash(self.ops, self.params)
+
+    def structural_hash(self) -> str:
+        """A hash of what is computed, which does not depend on names."""
+        return self._hash
+
+    def to_json(self) -> Json:
+        """The whole program as JSON values."""
+        return {
+            "version": VERSION,
+            "ops": ops_to_json(self.ops),
+            "params": [list(param) for param in self.params],
+        }
+
+    @staticmethod
+    def from_json(value: Json) -> ComputeDAG:
+        """The program of which `to_json` gave `value`.
+
+        Raises:
+            RecordError: if it is damaged, or of another version.
+        """
+        if not isinstance(value, dict) or value.get("version") != VERSION:
+            raise damaged(f"a program of version {VERSION}", value)
+        ops, params = ops_from_json(value.get("ops")), params_from_json(value.get("params"))
+        check_program(ops, params)
+        return ComputeDAG(ops, params)
+
+    def __str__(self) -> str:
+        return "\n".join(line for op in self.ops for line in _lines(op))
+
+
+def _lines(op: Op) -> Iterator[str]:
+    """The text of an operation, in Ansor's form."""
+    if op.is_placeholder:
+        yield f"{op.name} = PLACEHOLDER [{', '.join(map(str, op.shape))}]"
+        return
+    for o, e in enumerate(op.body):
+        output = f".v{o}" if len(op.body) > 1 else ""
+        sign = "=" if op.reducer is None else _REDUCTION_SIGNS.get(op.reducer.name, "select=")
+        yield f"{op.name}({', '.join(op.axes)}){output} {sign} {print_expr(e)}"

@@ -14,15 +14,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
+from tensorc.arith.constants import fold_binary
 from tensorc.ir.dtype import BOOL, FLOAT32, INT32, DType, as_dtype, promote
-from tensorc.ir.expr import COMPARISONS, BinaryOperator, Function
+from tensorc.ir.expr import COMPARISONS, BinaryOperator, Const, Function
 from tensorc.support.errors import TEError
 from tensorc.te.constants import (
     Scalar,
     converted,
     default_dtype,
     dtype_beside,
-    fold_binary,
     is_number,
     literal,
     plain,
@@ -281,7 +281,7 @@ class Element(Scalars):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reduction(Scalars):
-    """Output `output` of combining `sources` over the values of `axes` for which `condition` holds."""
+    """Output `output` of combining `sources` over `axes`, where `condition` holds."""
 
     reducer: CommReducer
     sources: tuple[Expr, ...]
@@ -400,9 +400,9 @@ def _float_binary(op: BinaryOperator, a: Expr, b: Expr) -> Expr:
 
 def _folded(op: BinaryOperator, a: Expr, b: Expr) -> Expr:
     if isinstance(a, Constant) and isinstance(b, Constant):
-        value = fold_binary(op, a.value, b.value, a.dtype)
-        if value is not None:
-            return Constant(value, BOOL if op in COMPARISONS else a.dtype)
+        known = fold_binary(op, Const(a.value, a.dtype), Const(b.value, b.dtype))
+        if known is not None:
+            return Constant(known.value, known.dtype)
     return Binary(op, a, b)
 
 
@@ -429,7 +429,7 @@ def call(function: Function, *operands: object) -> Expr:
 
 
 def power(base: object, exponent: object) -> Expr:
-    """`base ** exponent`; a square is a product, and integers take small constant exponents only."""
+    """`base ** exponent`; a square is a product, integers take small constant exponents only."""
     a, b = unify(base, exponent)
     if isinstance(b, Constant) and b.value == 2:
         return _folded("*", a, a)

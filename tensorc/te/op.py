@@ -75,5 +75,5 @@ class Op:
 
 
 def output_name(op: Op, output: int) -> str:
-    """The tensor name of one output: the op's name, with `.v1` … appended where there are several."""
+    """The tensor name of one output: the op's name, with `.v0`, … where there are several."""
     return op.name if len(op.dtypes) == 1 else f"{op.name}.v{output}"

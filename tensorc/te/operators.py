@@ -1,4 +1,4 @@
-"""Functions of te expressions; of plain numbers, where that makes sense, plain numbers come back."""
+"""Functions of te expressions."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ from functools import reduce
 
 from tensorc.ir.dtype import DType, as_dtype
 from tensorc.ir.expr import BinaryOperator
-from tensorc.support.errors import TEError
 from tensorc.te.constants import (
     Number,
-    Scalar,
     default_dtype,
     float_limit,
-    fold_binary,
     integer_range,
     is_number,
     plain,
@@ -44,9 +41,7 @@ def var(name: str = "n", dtype: DType | str = "int32") -> Variable:
 
 
 def cast(dtype: DType | str, value: object) -> Expr:
-    """The value converted to `dtype`; the arguments may come in either order."""
-    if not isinstance(dtype, (DType, str)):
-        dtype, value = value, dtype  # type: ignore[assignment]  # tir.Cast and te differ in order
+    """The value converted to `dtype`."""
     return convert(as_expr(value), as_dtype(dtype))
 
 
@@ -113,22 +108,16 @@ def div(a: object, b: object) -> Expr:
 
 
 def _arithmetic(op: BinaryOperator, a: object, b: object) -> Expr:
-    """The operator; on two Python integers a Python integer, which may be an extent."""
-    if is_number(a) and is_number(b):
-        x, y = plain(a), plain(b)
-        if y == 0:
-            raise TEError(f"The divisor of '{op}' is the constant 0.")
-        folded: Scalar | None = fold_binary(op, x, y, default_dtype(x))
-        if isinstance(x, int) and isinstance(y, int) and folded is not None:
-            return folded  # type: ignore[return-value]  # a number in, a number out
-    return binary(op, a, b)
+    """The operator; of two integers, that integer, which may then be an extent."""
+    result = binary(op, a, b)
+    if is_number(a) and is_number(b) and isinstance(result, Constant):
+        return result.value  # type: ignore[return-value]  # a number for numbers
+    return result
 
 
 def ceildiv(a: object, b: object) -> Expr:
     """The quotient, rounded towards plus infinity."""
-    if is_number(a) and is_number(b):
-        return -floordiv(-plain(a), b)
-    return -floordiv(-as_expr(a), b)
+    return -floordiv(-plain(a) if is_number(a) else -as_expr(a), b)
 
 
 def maximum(a: object, b: object, *more: object) -> Expr:

@@ -55,7 +55,7 @@ def _check_parameters(tensors: Sequence[Tensor]) -> None:
     for op in placeholders_read(tensors):
         if op not in given:
             raise TEError(
-                f"The placeholder '{op.name}' is read but is not among the parameters of the program."
+                f"The placeholder '{op.name}' is read but is no parameter of the program."
             )
 
 

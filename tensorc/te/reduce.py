@@ -74,11 +74,11 @@ class CommReducer:
         init: object = None,
         *more: object,
     ) -> Expr:
-        """Reduce `expr`, where `where` holds, over `axis`; for a tuple `expr`, a tuple comes back."""
+        """Reduce `expr` over `axis`, where `where` holds; of a tuple, a tuple comes back."""
         axes = _as_axes(axis)
         if axes is None:
-            values = [v for v in (expr, axis, where, init, *more) if v is not None]
-            return cast("Expr", fold(self.combine, [as_expr(v) for v in values]))
+            values = [as_expr(v) for v in (expr, axis, where, init, *more) if v is not None]
+            return fold(lambda a, b: as_expr(self.combine(a, b)), values)
         if init is not None:
             raise TEError(
                 f"The reduction '{self.name}' cannot start from a given value: "
