@@ -35,9 +35,7 @@ class Canonical:
     def of(cls, draft: Draft, columns: Columns, constraints: Constraints) -> Canonical:
         """Collect what is needed."""
         steps = tuple(
-            s
-            for s in draft.state.steps
-            if isinstance(s, LocateStep) and isinstance(s.level, Col)
+            s for s in draft.state.steps if isinstance(s, LocateStep) and isinstance(s.level, Col)
         )
         parallel = tuple(c for c in columns.choices if c.what == "parallel")
         located = {s.stage: s.level.index for s in steps if isinstance(s.level, Col)}

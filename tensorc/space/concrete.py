@@ -150,9 +150,7 @@ def _match_layout(step: CacheReadStep, head: Step | None, note: Note) -> bool:
     return same == step and note(step.layout.factor, head.layout.factor)
 
 
-def _match_location(
-    sketch: State, step: LocateStep, head: Step | None, note: Note
-) -> int | None:
+def _match_location(sketch: State, step: LocateStep, head: Step | None, note: Note) -> int | None:
     match head:
         case ComputeAtStep(stage, target, iterator) if stage == step.stage:
             loops = nest_loops(sketch, step.target)[: step.limit]

@@ -7,6 +7,7 @@ back into their bounds, and `holds` masks what is left, after mutation for insta
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,12 +94,35 @@ class ParallelBound:
         matrix[:, self.column] = np.where(inside, np.minimum(count, level), count)
 
 
+@dataclass(frozen=True, slots=True)
+class VectorBound:
+    """Loops that are parallel cannot be vector lanes too: then only the innermost loop is.
+
+    Attributes:
+        column: The number of vectorised loops.
+        parallel: The number of parallel loops.
+        loops: How many loops the stage has.
+    """
+
+    column: int
+    parallel: int
+    loops: int
+
+    def repair(self, matrix: Rows) -> None:
+        """Vectorise fewer loops, in place."""
+        vectors, count = matrix[:, self.column], matrix[:, self.parallel]
+        matrix[:, self.column] = np.where(vectors + count > self.loops, 1, vectors)
+
+
+Repair: TypeAlias = NoDeeper | ParallelBound | VectorBound
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Constraints:
     """All constraints of a sketch; repairs are in the order in which they have to be made."""
 
     budgets: tuple[RegisterBudget, ...] = ()
-    repairs: tuple[NoDeeper | ParallelBound, ...] = ()
+    repairs: tuple[Repair, ...] = ()
 
     def repair(self, matrix: Rows) -> Rows:
         """Return the rows with dependent columns moved into their bounds."""
@@ -115,4 +139,3 @@ class Constraints:
         for budget in self.budgets:
             mask &= budget.holds(matrix)
         return mask
-

@@ -71,9 +71,7 @@ def factorizations(n: int, count: int) -> tuple[tuple[int, ...], ...]:
     """All tuples of `count` numbers whose product divides `n`."""
     if count == 0:
         return ((),)
-    return tuple(
-        (*outer, k) for k in divisors(n) for outer in factorizations(n // k, count - 1)
-    )
+    return tuple((*outer, k) for k in divisors(n) for outer in factorizations(n // k, count - 1))
 
 
 @cache

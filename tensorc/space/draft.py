@@ -105,5 +105,5 @@ class SketchRule(Protocol):
         ...
 
     def apply(self, task: SearchTask, draft: Draft, stage: str) -> Expansion:
-        """Return the drafts it makes; `draft.before(stage)` is the usual operation to go on with."""
+        """Return the drafts it makes; `draft.before(stage)` is usually the next to visit."""
         ...

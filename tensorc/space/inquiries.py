@@ -40,7 +40,7 @@ def readers(draft: Draft, stage: str) -> tuple[str, ...]:
 
 
 def matched_consumer(draft: Draft, stage: str) -> str | None:
-    """The only consumer, if it walks the elements in the same order and one of both does not reduce."""
+    """The only consumer, if it walks the same elements in order and not both of them reduce."""
     found = readers(draft, stage)
     if len(found) != 1 or not draft.state.dag.elementwise_match(stage, found[0]):
         return None

@@ -30,10 +30,11 @@ _NEAR = 4
 def annotate(task: SearchTask, draft: Draft) -> Draft:
     """Append the population rules of a CPU."""
     names = live_stages(draft)
-    for name in reversed(names):
-        draft = _locate(draft, name)
+    untiled = [name for name in names if not draft.stage(name).relations]
     for name in names:
         draft = _vector_tile(draft, name)
+    for name in reversed(untiled):
+        draft = _locate(draft, name)
     for name in names:
         draft = _parallel(task, draft, name)
     for name in names:
@@ -72,7 +73,7 @@ def vector_tile(tiles: Iterable[Tile]) -> Tile | None:
 def location_limit(draft: Draft, target: str) -> int:
     """How many loops of the target's nest may enclose a producer: none past the outer reduction."""
     stage = draft.stage(target)
-    tiled, seen, count = bool(stage.relations), False, 0
+    tiled, seen, count = bool(register_tiles(draft, target)), False, 0
     for i in stage.iterators:
         if i.annotation is Annotation.UNROLL:
             break
@@ -89,7 +90,7 @@ def location_limit(draft: Draft, target: str) -> int:
 def _locate(draft: Draft, name: str) -> Draft:
     """A column for the place of an untiled stage: how many loops of a stage that needs it."""
     stage, dag = draft.stage(name), draft.state.dag
-    if stage.relations or isinstance(stage.location, At) or dag.is_output(name):
+    if isinstance(stage.location, At) or dag.is_output(name):
         return draft
     target = common_home(draft, name)
     if target is None:
@@ -146,9 +147,7 @@ def _mark_register_tile(draft: Draft, name: str, tiles: list[Tile]) -> Draft:
 
 def _innermost_level(stage: Stage) -> list[str]:
     """The spatial loops inside the last reduction loop."""
-    last = max(
-        (k for k, i in enumerate(stage.iterators) if i.kind is IterKind.REDUCE), default=-1
-    )
+    last = max((k for k, i in enumerate(stage.iterators) if i.kind is IterKind.REDUCE), default=-1)
     if last < 0:  # several levels of spatial loops only: the last of each axis
         axes = {name.split(".")[0] for name in stage.names()}
         return list(stage.names()[-len(axes) :])

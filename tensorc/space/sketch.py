@@ -1,10 +1,10 @@
 """Sketches: the loop structures that a program may have, with open sizes.
 
-    >>> from tensorc import te
-    >>> A = te.placeholder((8, 8), name="A")
-    >>> B = te.compute((8, 8), lambda i, j: A[i, j] + 1.0, name="B")
-    >>> len(generate_sketches([A, B], target="llvm -num-cores=4"))
-    1
+>>> from tensorc import te
+>>> A = te.placeholder((8, 8), name="A")
+>>> B = te.compute((8, 8), lambda i, j: A[i, j] + 1.0, name="B")
+>>> len(generate_sketches([A, B], target="llvm -num-cores=4"))
+1
 """
 
 from __future__ import annotations
@@ -82,9 +82,7 @@ def generate_sketches(
     return tuple(done)
 
 
-def _expand(
-    task: SearchTask, draft: Draft, stage: str, rules: Sequence[SketchRule]
-) -> Expansion:
+def _expand(task: SearchTask, draft: Draft, stage: str, rules: Sequence[SketchRule]) -> Expansion:
     made: Expansion = []
     for rule in rules:
         condition = rule.meets(task, draft, stage)

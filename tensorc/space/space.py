@@ -15,7 +15,14 @@ from tensorc.schedule.steps import LocateStep, Step
 from tensorc.space.canonical import Canonical
 from tensorc.space.columns import Columns, tile_columns
 from tensorc.space.concrete import concrete_steps, recover_row
-from tensorc.space.constraints import Constraints, NoDeeper, ParallelBound, RegisterBudget
+from tensorc.space.constraints import (
+    Constraints,
+    NoDeeper,
+    ParallelBound,
+    RegisterBudget,
+    Repair,
+    VectorBound,
+)
 from tensorc.space.decisions import Choice, Rows, Tile
 from tensorc.space.draft import Draft
 from tensorc.space.inquiries import readers
@@ -157,9 +164,7 @@ def _lanes(task: SearchTask, draft: Draft, stage: str) -> int:
     return task.target.lanes(compute_dtype(draft.op(stage).dtype).bits)
 
 
-def _register_groups(
-    task: SearchTask, draft: Draft, columns: Columns
-) -> tuple[RegisterTile, ...]:
+def _register_groups(task: SearchTask, draft: Draft, columns: Columns) -> tuple[RegisterTile, ...]:
     by_tile = {t.tile: t for t in columns.tiles}
     groups = []
     for stage in live_stages(draft):
@@ -176,13 +181,13 @@ def _register_groups(
     return tuple(groups)
 
 
-def _repairs(draft: Draft, columns: Columns) -> tuple[NoDeeper | ParallelBound, ...]:
-    """Bounds between columns: locations, consumers first, then parallel loops."""
+def _repairs(draft: Draft, columns: Columns) -> tuple[Repair, ...]:
+    """Bounds between columns: locations, consumers first, then parallel and vector loops."""
     located = {c.stage: c.first for c in columns.choices if c.what == "location"}
     parallel = {c.stage: c.first for c in columns.choices if c.what == "parallel"}
     targets = {s.stage: s for s in draft.state.steps if isinstance(s, LocateStep)}
-    deeper: list[NoDeeper | ParallelBound] = []
-    fused: list[NoDeeper | ParallelBound] = []
+    deeper: list[Repair] = []
+    fused: list[Repair] = []
     for stage, column in located.items():
         step = targets[stage]
         for reader in _readers_inside(draft, stage, step.target):
@@ -193,7 +198,12 @@ def _repairs(draft: Draft, columns: Columns) -> tuple[NoDeeper | ParallelBound, 
             mine = [k for k, (name, _) in enumerate(loops) if name == owner]
             if mine:
                 fused.append(ParallelBound(count, column, mine[0], len(mine)))
-    return (*deeper, *fused)
+    vectors = [
+        VectorBound(c.first, parallel[c.stage], len(draft.stage(c.stage).iterators))
+        for c in columns.choices
+        if c.what == "vectorize" and c.stage in parallel
+    ]
+    return (*deeper, *fused, *vectors)
 
 
 def _readers_inside(draft: Draft, stage: str, target: str) -> list[str]:

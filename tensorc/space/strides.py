@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from math import prod
 
 from tensorc.arith.sizes import Size
-from tensorc.ir.affine import Affine, atom_variables
+from tensorc.ir.affine import Affine, affine_variables, atom_variables
+from tensorc.ir.expr import Select
+from tensorc.ir.visit import walk_expr
 from tensorc.schedule.access import accesses, body_of
 from tensorc.schedule.state import State
 from tensorc.te.op import Op
-from tensorc.ir.expr import Select
-from tensorc.ir.visit import walk_expr
-from tensorc.ir.affine import affine_variables
 
 
 def flat_stride(indices: Sequence[Affine], shape: Sequence[Size], axis: str) -> Size | None:
-    """Elements between neighbours along `axis`; None if it is inside `//`, `%` or an opaque index."""
+    """Elements between neighbours along `axis`; None if it is inside another atom."""
     total: Size = 0
     for d, index in enumerate(indices):
         for atom, coefficient in index.terms:

@@ -45,7 +45,9 @@ def change_one(columns: Columns, rows: Rows, rng: np.random.Generator) -> Rows:
 def _other_option(choice: Choice, values: Rows, rng: np.random.Generator) -> Rows:
     options = np.array(choice.options, np.int64)
     place = np.searchsorted(options, values)
-    moved: Rows = options[(place + rng.integers(1, max(len(options), 2), len(values))) % len(options)]
+    moved: Rows = options[
+        (place + rng.integers(1, max(len(options), 2), len(values))) % len(options)
+    ]
     return moved
 
 
@@ -96,5 +98,3 @@ def cross(columns: Columns, first: Rows, second: Rows, rng: np.random.Generator)
 def _genes(columns: Columns) -> list[tuple[int, int]]:
     tiles = [(t.tile.first, t.tile.count) for t in columns.tiles]
     return sorted(tiles + [(c.first, 1) for c in columns.choices])
-
-

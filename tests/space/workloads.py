@@ -49,12 +49,10 @@ def conv2d_nchw_bn_relu(n, h, w, ci, co, size, stride, padding):
         name="conv",
     )
     shape = (n, co, oh, ow)
-    added = te.compute(shape, lambda i, j, k, l: conv[i, j, k, l] + bias[j, 0, 0], name="Bias_add")
-    scaled = te.compute(
-        shape, lambda i, j, k, l: added[i, j, k, l] * scale[j, 0, 0], name="Bn_mul"
-    )
+    added = te.compute(shape, lambda n, c, y, x: conv[n, c, y, x] + bias[c, 0, 0], name="Bias_add")
+    scaled = te.compute(shape, lambda n, c, y, x: added[n, c, y, x] * scale[c, 0, 0], name="Bn_mul")
     moved = te.compute(
-        shape, lambda i, j, k, l: scaled[i, j, k, l] + offset[j, 0, 0], name="Bn_add"
+        shape, lambda n, c, y, x: scaled[n, c, y, x] + offset[c, 0, 0], name="Bn_add"
     )
     relu = te.compute(
         shape, lambda *i: te.maximum(moved(*i), te.const(0.0, "float32")), name="relu"
@@ -185,9 +183,7 @@ def winograd_nhwc(n, h, w, ci, co, size, padding):
     Bm = matrix(alpha, alpha, "B")
     packed = te.compute(
         (alpha, alpha, total, ci),
-        lambda eps, nu, q, c: te.sum(
-            tiles[ra, rb, q, c] * Bm[ra, eps] * Bm[rb, nu], axis=[ra, rb]
-        ),
+        lambda eps, nu, q, c: te.sum(tiles[ra, rb, q, c] * Bm[ra, eps] * Bm[rb, nu], axis=[ra, rb]),
         name="data_pack",
         attrs={"auto_scheduler_simplify_const_tensor_indices": ["eps", "nu", "r_a", "r_b"]},
     )

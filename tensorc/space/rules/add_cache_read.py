@@ -13,7 +13,7 @@ from tensorc.space.task import SearchTask
 
 @dataclass(frozen=True, slots=True)
 class AddCacheRead:
-    """Copy the part of a tensor that one step of the outer reduction needs, all threads together."""
+    """Copy what one step of the outer reduction needs of a tensor, all threads together."""
 
     def meets(self, task: SearchTask, draft: Draft, stage: str) -> Condition:
         """Apply to what a single tiled stage reads directly and without a reduction of threads."""

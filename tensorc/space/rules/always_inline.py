@@ -12,7 +12,7 @@ from tensorc.space.task import SearchTask
 
 @dataclass(frozen=True, slots=True)
 class AlwaysInline:
-    """Inline every stage that is no output, does not reduce and is cheap (GPU: whatever it costs)."""
+    """Inline every stage that is no output, does not reduce and is cheap (on a GPU: any)."""
 
     def meets(self, task: SearchTask, draft: Draft, stage: str) -> Condition:
         """Apply to what is worth inlining, and then nothing else."""
