@@ -1,0 +1,11 @@
+"""Lowering: a State of a schedule becomes loop IR that a backend can write down.
+
+Decision: lowering is partial evaluation of the State under an environment of ranges. Tails,
+padding, exact regions and constant extents come from narrowing a range and generating the nest
+again. Why: nothing is emitted that a later pass has to prove away. Refused: guards everywhere and
+loop partitioning afterwards; symbolic loop bounds.
+"""
+
+from tensorc.lower.pipeline import lower, stages
+
+__all__ = ["lower", "stages"]

@@ -1,0 +1,179 @@
+"""From a State to compact loop IR: every stage becomes a nest of loops at its place.
+
+Nothing is emitted that a later pass has to prove away: a nest is generated again wherever a
+narrower range makes it simpler (see `lower.nest`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tensorc.ir.affine import Affine
+from tensorc.ir.expr import Expr, Load, Read, Select
+from tensorc.ir.func import Buffer, PrimFunc
+from tensorc.ir.stmt import Allocate, Seq, Stmt
+from tensorc.ir.visit import map_expr, map_opaque
+from tensorc.lower.instance import Leaf
+from tensorc.lower.nest import Attached, Make
+from tensorc.lower.placement import Placed, Placement, place
+from tensorc.lower.predicates import conditions_in, prune, tighten
+from tensorc.lower.register_tile import find_tile, stays_in_registers
+from tensorc.lower.scene import Scene, settle
+from tensorc.lower.sequence import sequence
+from tensorc.lower.stage_nest import StageCode, stage_nest
+from tensorc.lower.storage import View, aligned_layout, flatten, whole_view
+from tensorc.schedule.stage import Root
+from tensorc.schedule.state import State
+from tensorc.support.names import fresh, identifier
+from tensorc.target import Target
+from tensorc.te.op import Op, output_name
+
+
+def build(state: State, target: Target, name: str = "kernel") -> PrimFunc:
+    """Lower a concrete state to compact loop IR, with loops still marked vectorised."""
+    params: dict[tuple[str, int], Buffer] = {}
+    taken: set[str] = {name}
+    for op_name, output in state.dag.params:
+        op = state.dag.by_name[op_name]
+        buffer = _buffer(op, output, "global", taken)
+        params[op_name, output] = buffer
+    builder = _Builder(state, target, params, place(state, taken, target))
+    body = builder.body()
+    outputs = tuple(
+        b.name for (n, _), b in params.items() if not state.dag.by_name[n].is_placeholder
+    )
+    return PrimFunc(name, tuple(params.values()), outputs, Seq(()) if body is None else body)
+
+
+def _buffer(op: Op, output: int, scope: str, taken: set[str]) -> Buffer:
+    name = fresh(identifier(output_name(op, output)), taken)
+    taken.add(name)
+    shape = tuple(int(n) for n in op.shape)
+    return Buffer(name, shape, op.dtypes[output], "global" if scope == "global" else "stack")
+
+
+class _Builder:
+    """The parts of a function while it is put together."""
+
+    def __init__(
+        self,
+        state: State,
+        target: Target,
+        params: dict[tuple[str, int], Buffer],
+        placement: Placement,
+    ) -> None:
+        self.state = state
+        self.target = target
+        self.placement = placement
+        self.views: dict[tuple[str, int], View] = {k: whole_view(b) for k, b in params.items()}
+        self.scratch: dict[str, tuple[Buffer, ...]] = {}
+        self.loads: dict[str, list[Affine]] = {}
+        self.made: dict[str, Make] = {}
+
+    def body(self) -> Stmt | None:
+        """Every stage at the root, one after another."""
+        placed = list(self.placement.stages.values())
+        for stage in placed:
+            self._give_storage(stage)
+        bodies = {stage.op.name: tuple(map(self._resolve, stage.bodies)) for stage in placed}
+        by_variable = {leaf.var: leaf for s in placed for leaf in s.instance.leaves}
+        for leaf in tuple(by_variable.values()):
+            by_variable |= dict.fromkeys((n for n, _ in leaf.lets), leaf)
+        for stage in reversed(placed):
+            self.made[stage.op.name] = self._maker(stage, bodies[stage.op.name], by_variable)
+        scene = Scene(dict(self.placement.ranges), (), (), parallel=False)
+        body: Stmt | None = None
+        for stage in placed:  # last one first, so that each allocation holds what follows
+            if not isinstance(stage.stage.location, Root):
+                continue
+            body = sequence((self.made[stage.op.name](scene), body))
+            for buffer in self.scratch[stage.op.name]:
+                body = body and Allocate(buffer, body)
+        return body
+
+    def _give_storage(self, placed: Placed) -> None:
+        op, align = placed.op, placed.stage.storage_align
+        dimension = align and (op.axes.index(align[0]), *align[1:])
+        scratch: list[Buffer] = []
+        for output, dtype in enumerate(op.dtypes):
+            if (op.name, output) in self.views:
+                continue
+            shape, strides = aligned_layout(placed.extents, dimension)
+            name = self.placement.fresh_name(output_name(op, output))
+            buffer = Buffer(name, shape, dtype, "stack")
+            self.views[op.name, output] = View(buffer, placed.base, strides)
+            scratch.append(buffer)
+        self.scratch[op.name] = tuple(scratch)
+
+    def _resolve(self, e: Expr) -> Expr:
+        """Reads become loads; conditions are put in their tightest form."""
+        match e:
+            case Read(name, indices, _, output):
+                view = self.views[name, output]
+                found = [map_opaque(i, self._resolve) for i in indices]
+                index = flatten(view, found, self.placement.fusions)
+                self.loads.setdefault(view.buffer.name, []).append(index)
+                return Load(view.buffer, index)
+            case Select(conditions, a, b):
+                tight = tuple(
+                    tighten(map_opaque(c, self._resolve), self.placement.ranges) for c in conditions
+                )
+                return Select(tight, self._resolve(a), self._resolve(b))
+            case _:
+                return map_expr(e, self._resolve, lambda i: map_opaque(i, self._resolve))
+
+    def _maker(
+        self, placed: Placed, bodies: tuple[Expr, ...], by_variable: dict[str, Leaf]
+    ) -> Make:
+        ranges = self.placement.ranges
+        code = self._code(placed, by_variable)
+        attached: dict[int, tuple[Attached, ...]] = {}
+        for k, leaf in enumerate(placed.instance.leaves):
+            guests = self.placement.attached.get((placed.op.name, leaf.iterator), ())
+            if guests:
+                attached[k] = tuple(Attached(self.scratch[g], self.made[g]) for g in guests)
+        nest = stage_nest(code, attached)
+        bodies = tuple(prune(b, ranges, ()) for b in bodies)
+        blank = Scene(
+            {}, (), (), parallel=False, domain=placed.domain, guards=placed.guards, values=bodies,
+            conditions=conditions_in(bodies, ranges, ()),
+        )  # fmt: skip
+
+        def make(around: Scene) -> Stmt | None:
+            if placed.is_empty:
+                return None
+            scene = settle(
+                replace(
+                    blank, env=around.env, bound=around.bound, facts=around.facts,
+                    parallel=around.parallel,
+                )
+            )  # fmt: skip
+            return scene and nest(scene)
+
+        return make
+
+    def _code(self, placed: Placed, by_variable: dict[str, Leaf]) -> StageCode:
+        op, placement = placed.op, self.placement
+        views = [self.views[op.name, o] for o in range(len(op.dtypes))]
+        values = [placed.values[a] for a in op.axes]
+        stored = tuple(flatten(view, values, placement.fusions) for view in views)
+        tile = None
+        lanes = self.target.lanes(op.dtype.bits)
+        if op.reducer is not None:
+            loaded = [i for v in views for i in self.loads.get(v.buffer.name, ())]
+            in_scratch = all(v.buffer.scope != "global" for v in views)
+            resident = in_scratch and stays_in_registers(
+                placed, stored[0], loaded, by_variable, lanes
+            )
+            if not resident:
+                tile = find_tile(
+                    placed, placement.ranges, placement.definitions, placement.fusions, lanes
+                )
+        buffers = tuple(view.buffer for view in views)
+        tiles: tuple[Buffer, ...] = ()
+        if tile is not None:
+            tiles = tuple(
+                Buffer(placement.fresh_name(f"{b.name}_tile"), tile.shape, b.dtype, "stack")
+                for b in buffers
+            )
+        return StageCode(placed, buffers, stored, tile, tiles, placement.fresh_name)

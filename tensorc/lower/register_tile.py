@@ -1,0 +1,118 @@
+"""The register tile of a reduction: which inner loops accumulate in a small buffer of their own.
+
+Without it a reduction loads and stores its running value at every step. The tile is what a
+`cache_write` computed at the same place would give: a buffer over the spatial loops that are
+unrolled or vectorised inside the innermost group of reduction loops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from tensorc.arith.affine import Range
+from tensorc.ir.affine import Affine, affine_variables
+from tensorc.ir.func import Buffer
+from tensorc.ir.stmt import ForKind
+from tensorc.lower.instance import Fusion, Leaf
+from tensorc.lower.placement import Placed
+from tensorc.lower.regions import Surroundings, relax
+from tensorc.lower.storage import View, dense_strides, flatten
+
+# Vectors in a tile. More than the registers of any target, so that the search may find out what
+# spilling costs; few enough for the generated text.
+MAX_VECTORS = 64
+# A vectorised loop of more vectors than this stays a loop: its index is no constant.
+MAX_UNROLLED_VECTORS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """Accumulators begin at loop `start`; `shape` and flat `index` of the running value."""
+
+    start: int
+    shape: tuple[int, ...]
+    index: Affine
+
+
+def is_constant_once_unrolled(leaf: Leaf, lanes: int) -> bool:
+    """Whether the variable of a loop is a constant in the emitted code."""
+    if leaf.kind is ForKind.VECTORIZED:
+        return leaf.extent <= MAX_UNROLLED_VECTORS * lanes
+    return leaf.extent <= 1 or leaf.kind is ForKind.UNROLLED
+
+
+def find_tile(
+    placed: Placed,
+    ranges: Mapping[str, Range],
+    definitions: Mapping[str, Affine],
+    fusions: Sequence[Fusion],
+    lanes: int,
+) -> Tile | None:
+    """The register tile of a reducing stage, None if its loops leave none."""
+    leaves = placed.instance.leaves
+    start = _tile_start(leaves, lanes)
+    if start is None:
+        return None
+    inner = {leaf.var: leaf for leaf in leaves[start:] if not leaf.reduce}
+    for leaf in leaves[start:]:
+        for name, definition in leaf.lets:
+            if any(v not in inner for v in affine_variables(definition)) and not leaf.reduce:
+                return None  # what is inside depends on a loop outside
+            if not leaf.reduce:
+                inner[name] = leaf
+    fixed = frozenset(v for v in ranges if v not in inner)
+    around = Surroundings(fixed, ranges, definitions)
+    spans = [relax(placed.instance.values[axis], around) for axis in placed.op.axes]
+    shape = tuple(span.extent for span in spans)
+    base = tuple(span.start for span in spans)
+    view = View(Buffer("tile", shape, placed.op.dtype, "stack"), base, dense_strides(shape))
+    index = flatten(view, [placed.instance.values[a] for a in placed.op.axes], fusions)
+    if any(v not in inner for v in affine_variables(index)):
+        return None
+    vectors = -(-prod(shape) // lanes) if _has_vectors(leaves[start:]) else prod(shape)
+    return Tile(start, shape, index) if 0 < vectors <= MAX_VECTORS else None
+
+
+def _has_vectors(leaves: Sequence[Leaf]) -> bool:
+    return any(leaf.kind is ForKind.VECTORIZED and leaf.extent > 1 for leaf in leaves)
+
+
+def _tile_start(leaves: Sequence[Leaf], lanes: int) -> int | None:
+    start = len(leaves)
+    while start and (
+        leaves[start - 1].reduce or is_constant_once_unrolled(leaves[start - 1], lanes)
+    ):
+        start -= 1
+    # Leading unrolled loops stay outside: each copy has a tile of its own. A vectorised one must
+    # be inside, since there is no vector of buffers.
+    while start < len(leaves) and not _opens_tile(leaves[start]):
+        start += 1
+    if not any(leaf.reduce for leaf in leaves[start:]) or _has_vectors(leaves[:start]):
+        return None
+    return start
+
+
+def _opens_tile(leaf: Leaf) -> bool:
+    if leaf.reduce:
+        return leaf.extent != 1
+    return leaf.kind is ForKind.VECTORIZED and leaf.extent > 1
+
+
+def stays_in_registers(
+    placed: Placed,
+    stored: Affine,
+    loaded: Sequence[Affine],
+    by_variable: Mapping[str, Leaf],
+    lanes: int,
+) -> bool:
+    """Whether a stage's own buffer is a register tile already: every index constant."""
+    if prod(placed.extents) > MAX_VECTORS * lanes:
+        return False
+    own = frozenset(placed.outer)
+    return all(
+        v not in own and is_constant_once_unrolled(by_variable[v], lanes)
+        for index in (stored, *loaded)
+        for v in affine_variables(index)
+    )

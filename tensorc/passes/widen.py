@@ -1,0 +1,221 @@
+"""Statements and expressions of one iteration, turned into those of several lanes at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import assert_never
+
+from tensorc.arith.affine import Range, interval, substitute
+from tensorc.ir.affine import Affine, affine_variables, coefficient
+from tensorc.ir.dtype import INT32, INT64
+from tensorc.ir.expr import (
+    BinaryOp,
+    Broadcast,
+    Call,
+    Cast,
+    Const,
+    Expr,
+    Index,
+    Load,
+    Read,
+    Select,
+    Var,
+    Where,
+    lanes_of,
+)
+from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Seq, Stmt, Store
+from tensorc.ir.visit import walk_expr
+
+# Stands for the number of the lane while indices are taken apart; no identifier.
+LANE = "<lane>"
+
+
+class NoVectorForm(Exception):  # noqa: N818  # says what was found, and is always caught
+    """The statement cannot be done for several lanes at once."""
+
+
+@dataclass(slots=True)
+class Widening:
+    """Replaces variable `var` by `value`, an affine of `LANE`, for `lanes` lanes.
+
+    `env` has ranges of all variables, those of `LANE` included. `vectors` are the data variables
+    that hold a vector.
+    """
+
+    var: str
+    value: Affine
+    lanes: int
+    env: dict[str, Range]
+    vectors: set[str] = field(default_factory=set)
+
+    def statement(self, s: Stmt) -> Stmt:
+        """The statement for all lanes.
+
+        Raises:
+            NoVectorForm: if there is none.
+        """
+        match s:
+            case Store(buffer, index, value, _):
+                position, stride = self.split(index)
+                if stride == 0 or lanes_of(value) > 1:
+                    raise NoVectorForm
+                return Store(buffer, position, self.spread(self.expression(value)), stride)
+            case Seq(parts):
+                return Seq(tuple(self.statement(part) for part in parts))
+            case For():
+                return self._loop(s)
+            case IfThenElse(conditions, then, orelse):
+                return self._branch(conditions, then, orelse)
+            case Let(data, value, body):
+                wide = self.expression(value)
+                if lanes_of(wide) == 1:
+                    return Let(data, wide, self.statement(body))
+                self.vectors.add(data.name)
+                return Let(Var(data.name, data.dtype, self.lanes), wide, self.statement(body))
+            case Allocate():
+                raise NoVectorForm
+            case _:
+                assert_never(s)
+
+    def _loop(self, s: For) -> Stmt:
+        lets = tuple((name, self.uniform(a)) for name, a in s.lets)
+        if s.kind in (ForKind.VECTORIZED, ForKind.PARALLEL):
+            raise NoVectorForm
+        self.env = {**self.env, s.var: (s.start, s.start + s.extent - 1)}
+        for name, a in lets:
+            self.env[name] = interval(a, self.env)
+        return For(s.var, s.start, s.extent, s.kind, self.statement(s.body), lets)
+
+    def _branch(self, conditions: tuple[Affine, ...], then: Stmt, orelse: Stmt | None) -> Stmt:
+        uniform, varying, holds = self.conditions(conditions)
+        if varying:
+            raise NoVectorForm
+        if not holds:
+            return Seq(()) if orelse is None else self.statement(orelse)
+        new = self.statement(then)
+        if not uniform:
+            return new
+        return IfThenElse(uniform, new, None if orelse is None else self.statement(orelse))
+
+    def split(self, a: Affine) -> tuple[Affine, int]:
+        """An affine in lane 0, and how much it grows from lane to lane."""
+        if self.var not in affine_variables(a):
+            return a, 0
+        wide = substitute(a, {self.var: self.value}, self.env)
+        stride = coefficient(wide, LANE)
+        rest = Affine(wide.const, tuple(t for t in wide.terms if t[0] != LANE))
+        if LANE in affine_variables(rest):
+            raise NoVectorForm
+        return rest, int(stride)
+
+    def uniform(self, a: Affine) -> Affine:
+        """An affine that has to be the same in all lanes."""
+        position, stride = self.split(a)
+        if stride:
+            raise NoVectorForm
+        return position
+
+    def conditions(
+        self, conditions: tuple[Affine, ...]
+    ) -> tuple[tuple[Affine, ...], list[tuple[Affine, int]], bool]:
+        """Conditions alike in all lanes, those that are not, and whether they can hold at all."""
+        uniform: list[Affine] = []
+        varying: list[tuple[Affine, int]] = []
+        for condition in conditions:
+            position, stride = self.split(condition)
+            low, high = self._interval(position, stride)
+            if high < 0:
+                return (), [], False
+            if low < 0 and stride:
+                varying.append((position, stride))
+            elif low < 0:
+                uniform.append(position)
+        return tuple(uniform), varying, True
+
+    def _interval(self, position: Affine, stride: int) -> Range:
+        low, high = interval(position, self.env)
+        reach = stride * (self.lanes - 1)
+        return low + min(reach, 0), high + max(reach, 0)
+
+    def spread(self, e: Expr) -> Expr:
+        """A value in every lane."""
+        return Broadcast(e, self.lanes) if lanes_of(e) == 1 else e
+
+    def _alike(self, *values: Expr) -> tuple[Expr, ...]:
+        """Scalars repeated if any of the values is a vector."""
+        if all(lanes_of(value) == 1 for value in values):
+            return values
+        return tuple(map(self.spread, values))
+
+    def expression(self, e: Expr) -> Expr:
+        """The value in all lanes: a scalar where it is the same in all.
+
+        Raises:
+            NoVectorForm: if there is no vector form.
+        """
+        match e:
+            case Const():
+                return e
+            case Var(name, dtype, _):
+                return Var(name, dtype, self.lanes) if name in self.vectors else e
+            case Index(affine, dtype, 1, _):
+                position, stride = self.split(affine)
+                return (
+                    Index(position, dtype, self.lanes, stride) if stride else Index(position, dtype)
+                )
+            case Load(buffer, index, 1, _):
+                position, stride = self.split(index)
+                return (
+                    Load(buffer, position, self.lanes, stride) if stride else Load(buffer, position)
+                )
+            case Cast(value, dtype):
+                return Cast(self.expression(value), dtype)
+            case BinaryOp(op, a, b):
+                return BinaryOp(op, *self._alike(self.expression(a), self.expression(b)))
+            case Call(function, args):
+                return Call(function, self._alike(*map(self.expression, args)))
+            case Where(condition, a, b):
+                return Where(*self._alike(*map(self.expression, (condition, a, b))))
+            case Select(conditions, a, b):
+                return self._select(conditions, a, b)
+            case Index() | Load() | Broadcast() | Read():
+                raise NoVectorForm
+            case _:
+                assert_never(e)
+
+    def _select(self, conditions: tuple[Affine, ...], a: Expr, b: Expr) -> Expr:
+        uniform, varying, holds = self.conditions(conditions)
+        if not holds:
+            return self.expression(b)
+        x = self.expression(a)
+        if not uniform and not varying:
+            return x
+        y = self.expression(b)
+        if varying:
+            # Both sides are evaluated, so neither may leave its buffers.
+            if not (self._is_safe(x) and self._is_safe(y)):
+                raise NoVectorForm
+            tests = [self._test(position, stride) for position, stride in varying]
+            choose = reduce(lambda p, q: BinaryOp("and", p, q), tests)
+            x = Where(choose, self.spread(x), self.spread(y))
+        if not uniform:
+            return x
+        x, y = self._alike(x, y)
+        return Select(uniform, x, y)
+
+    def _test(self, position: Affine, stride: int) -> Expr:
+        low, high = self._interval(position, stride)
+        dtype = INT32 if low >= -(2**31) and high < 2**31 else INT64
+        index = Index(position, dtype, self.lanes, stride)
+        return BinaryOp(">=", index, Broadcast(Const(0, dtype), self.lanes))
+
+    def _is_safe(self, e: Expr) -> bool:
+        for part in walk_expr(e):
+            if not isinstance(part, Load):
+                continue
+            reach = (part.lanes - 1) * part.stride
+            low, high = interval(part.index, self.env)
+            if low + min(reach, 0) < 0 or high + max(reach, 0) >= part.buffer.size:
+                return False
+        return True
