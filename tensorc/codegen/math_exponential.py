@@ -1,0 +1,133 @@
+"""Recipes of the exponential family: exp, exp2, expm1, tanh, sigmoid, sinh, cosh, erf.
+
+All start from `exp(x) = 2^k · exp(r)` with `k = round(x / ln2)` and `|r| ≤ ln2 / 2`. Rounding is
+done by adding a large constant, which leaves k in the low bits of the sum.
+"""
+
+from __future__ import annotations
+
+from tensorc.codegen import math_tables as tables
+from tensorc.codegen.float_formats import Format, format_of
+from tensorc.codegen.recipes import (
+    Number,
+    Value,
+    bits,
+    copysign,
+    fma,
+    from_bits,
+    horner,
+    select,
+)
+
+
+def reduce(x: Value, f: Format) -> tuple[Value, Value]:
+    """`k`, still added to the large constant, and `r` with `x = k·ln2 + r`."""
+    shifted = fma(x, f.log2_e, f.magic)
+    k = shifted - f.magic
+    return shifted, fma(k, -f.ln2_low, fma(k, -f.ln2_high, x))
+
+
+def power_of_two(shifted: Value, f: Format, offset: int = 0) -> Value:
+    """`2^(k + offset)` where that is a normal number."""
+    return from_bits((bits(shifted) + (f.bias + offset)) << f.mantissa)
+
+
+def scale(p: Value, shifted: Value, f: Format, offset: int = 0) -> Value:
+    """`p · 2^(k + offset)`; in two steps, so that overflow and underflow are gradual."""
+    k = bits(shifted) - (f.magic_bits - offset)
+    half = k >> 1
+    first = from_bits((half + f.bias) << f.mantissa)
+    second = from_bits((k - half + f.bias) << f.mantissa)
+    return p * first * second
+
+
+def _exp_minus_one(r: Value, table: tables.Table, f: Format) -> Value:
+    """`exp(r) - 1` for small r."""
+    return fma(r * r, horner(r, table[f.bits]), r)
+
+
+def at_most(x: Value, limit: Number) -> Value:
+    """The smaller; NaN stays."""
+    return select(x > limit, limit, x)
+
+
+def exp(x: Value) -> Value:
+    """e to the power of x."""
+    f = format_of(x)
+    vanishes = x < f.exp_low
+    shifted, r = reduce(at_most(select(vanishes, 0.0, x), f.exp_high), f)
+    p = _exp_minus_one(r, tables.EXP, f) + 1.0
+    return select(vanishes, 0.0, scale(p, shifted, f))
+
+
+def exp2(x: Value) -> Value:
+    """2 to the power of x."""
+    f = format_of(x)
+    vanishes = x < f.exp2_low
+    y = at_most(select(vanishes, 0.0, x), f.exp2_high)
+    shifted = y + f.magic
+    r = y - (shifted - f.magic)
+    p = fma(r, horner(r, tables.EXP2[f.bits]), 1.0)
+    return select(vanishes, 0.0, scale(p, shifted, f))
+
+
+def expm1(x: Value) -> Value:
+    """`exp(x) - 1`, exact near 0."""
+    f = format_of(x)
+    y = at_most(select(x < -f.expm1_flat, -f.expm1_flat, x), f.exp_high)
+    shifted, r = reduce(y, f)
+    # Half the power of two, since 2^k overflows a little before the result does.
+    half = power_of_two(shifted, f, -1)
+    result = fma(_exp_minus_one(r, tables.EXPM1, f), half, half - 0.5) * 2.0
+    return copysign(result, x)
+
+
+def tanh(x: Value) -> Value:
+    """The hyperbolic tangent: a polynomial below 0.9, else `1 - 2 / (exp(2x) + 1)`."""
+    f = format_of(x)
+    a = abs(x)
+    z = a * a
+    small = fma(a * z, horner(z, tables.TANH[f.bits]), a)
+    y = at_most(a, f.tanh_flat)
+    shifted, r = reduce(y + y, f)
+    e = (_exp_minus_one(r, tables.EXP, f) + 1.0) * power_of_two(shifted, f)
+    large = 1.0 - 2.0 / (e + 1.0)
+    return copysign(select(a < 0.9, small, large), x)
+
+
+def sigmoid(x: Value) -> Value:
+    """`1 / (1 + exp(-x))`, from `exp(-|x|)`, which does not overflow."""
+    z = exp(-abs(x))
+    return select(x < 0.0, z, 1.0) / (z + 1.0)
+
+
+def sinh(x: Value) -> Value:
+    """The hyperbolic sine: a polynomial below 1, else half of `exp(x) - exp(-x)`."""
+    f = format_of(x)
+    a = abs(x)
+    z = a * a
+    small = fma(a * z, horner(z, tables.SINH[f.bits]), a)
+    half = _half_exp(a, f)
+    return copysign(select(a < 1.0, small, half - 0.25 / half), x)
+
+
+def cosh(x: Value) -> Value:
+    """The hyperbolic cosine: half of `exp(x) + exp(-x)`."""
+    half = _half_exp(abs(x), format_of(x))
+    return half + 0.25 / half
+
+
+def _half_exp(a: Value, f: Format) -> Value:
+    """`exp(a) / 2` of a non-negative value; it overflows later than `exp(a)`."""
+    shifted, r = reduce(at_most(a, f.exp_high + 2.0), f)
+    return scale(_exp_minus_one(r, tables.EXP, f) + 1.0, shifted, f, -1)
+
+
+def erf(x: Value) -> Value:
+    """The error function of float32: a polynomial below 1, else `1 - exp(polynomial)`."""
+    f = format_of(x)
+    a = abs(x)
+    small = fma(a, horner(a * a, tables.ERF[f.bits]), a)
+    shifted, r = reduce(horner(at_most(a, 4.0), tables.ERFC[f.bits]), f)
+    complement = (_exp_minus_one(r, tables.EXP, f) + 1.0) * power_of_two(shifted, f)
+    return copysign(select(a < 1.0, small, 1.0 - complement), x)
