@@ -14,12 +14,13 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from tensorc.schedule.json import steps_from_json, steps_to_json
+from tensorc.schedule.rename import rename_steps
 from tensorc.schedule.steps import Step
 from tensorc.support.errors import RecordError, TargetError, TensorcError
 from tensorc.target import Target
@@ -214,13 +215,18 @@ class Database:
         self._connection.close()
 
     def append(self, info: TaskInfo, records: Iterable[Record]) -> None:
-        """Add records of one task, all or none of them."""
-        rows = [_row(record) for record in records]
+        """Add records of one task, all or none of them.
+
+        The first DAG of a task stays; later records are stored in its names (see
+        `schedule.rename`), whatever names `info` has.
+        """
         with self._explained(), self._transaction():
             self._connection.execute(
                 "INSERT OR IGNORE INTO tasks (hash, name, flops, dag) VALUES (?, ?, ?, ?)",
                 (info.hash, info.name, info.flops, info.dag),
             )
+            stored = self.task(info.hash)
+            rows = [_row(_renamed(record, info, stored)) for record in records]
             self._connection.executemany(
                 f"INSERT INTO records (target_key, latency, {_COLUMNS}) VALUES "
                 f"({', '.join('?' * len(_ROW_FIELDS))})",
@@ -254,6 +260,20 @@ class Database:
                 "SELECT hash, name, flops, dag FROM tasks ORDER BY rowid"
             ).fetchall()
         return tuple(TaskInfo(*row) for row in rows)
+
+    def task(self, key: str) -> TaskInfo:
+        """Return the task of a structural hash.
+
+        Raises:
+            RecordError: There is none.
+        """
+        with self._explained():
+            row = self._connection.execute(
+                "SELECT hash, name, flops, dag FROM tasks WHERE hash = ?", (key,)
+            ).fetchone()
+        if row is None:
+            raise RecordError(f"No task '{key}' in '{self.path}'.")
+        return TaskInfo(*row)
 
     def stats(self) -> tuple[TaskStats, ...]:
         """Return counts for each task and target."""
@@ -382,6 +402,13 @@ def _row(record: Record) -> tuple[object, ...]:
         record.confidence,
         record.timestamp,
     )
+
+
+def _renamed(record: Record, info: TaskInfo, stored: TaskInfo) -> Record:
+    if info.dag == stored.dag:
+        return record
+    source, target = (ComputeDAG.from_json(json.loads(i.dag)) for i in (info, stored))
+    return replace(record, steps=rename_steps(record.steps, source, target))
 
 
 def _record(row: tuple[object, ...]) -> Record:

@@ -66,7 +66,9 @@ class Op:
         return self.dtypes[0]
 
     def extents(self) -> dict[str, Size]:
-        """Extent of every axis, spatial ones first."""
+        """Extent of every axis, spatial ones first; a placeholder has no axes."""
+        if self.is_placeholder:
+            return {}
         return dict(zip(self.axes, self.shape, strict=True)) | dict(self.reduce_axes)
 
     def attr(self, name: str) -> AttrValue | None:

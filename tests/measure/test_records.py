@@ -62,6 +62,17 @@ def test_a_task_is_found_under_other_names():
     assert TaskInfo.of(matmul_dag("other_"), "again").hash == INFO.hash
 
 
+def test_steps_are_kept_in_the_names_of_the_first_dag():
+    other = TaskInfo.of(matmul_dag("other_"), "again")
+    steps = (SplitStep("other_C", "i", (4,)),)
+    with Database(":memory:") as database:
+        database.append(INFO, [record(2.0)])
+        database.append(other, [Record(other.hash, TARGET, steps, (1.0,))])
+        best = database.best(INFO.hash, TARGET)
+    assert best is not None
+    assert best.steps == (SplitStep("C", "i", (4,)),)
+
+
 def test_stats_count_errors_by_kind():
     with Database(":memory:") as database:
         database.append(INFO, [record(1.0), record(error="BUILD_ERROR")] + [record(error="X")] * 2)

@@ -1,0 +1,1 @@
+"""compile() and tune(): where every part of the compiler meets."""

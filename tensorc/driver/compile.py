@@ -1,0 +1,173 @@
+"""From a tensor expression to a callable kernel."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+from tensorc.ir.printer import print_func
+from tensorc.lower.pipeline import lower
+from tensorc.measure.records import Database, Record
+from tensorc.runtime.arrays import Array
+from tensorc.runtime.build import build
+from tensorc.runtime.function import CompiledFunction
+from tensorc.schedule.python_code import python_code
+from tensorc.schedule.rename import rename_steps
+from tensorc.schedule.replay import replay
+from tensorc.schedule.schedule import Schedule
+from tensorc.schedule.state import State
+from tensorc.schedule.steps import Step
+from tensorc.space.default_schedule import default_schedule
+from tensorc.support.errors import TEError
+from tensorc.support.names import identifier
+from tensorc.target import Target
+from tensorc.te.dag import ComputeDAG
+from tensorc.te.op import output_name
+from tensorc.te.tensor import Tensor
+
+Computation: TypeAlias = ComputeDAG | Sequence[Tensor]
+DatabaseLike: TypeAlias = str | Path | Database
+
+
+class UntunedWarning(UserWarning):
+    """There is no record for a computation: the default schedule is used."""
+
+
+def compile(  # noqa: A001  # the public name; `tensorc.compile`
+    tensors: Computation,
+    target: Target | str = "llvm",
+    *,
+    schedule: Schedule | None = None,
+    constants: Mapping[Tensor | str, Array] | None = None,
+    database: DatabaseLike | None = None,
+    name: str = "kernel",
+) -> CompiledFunction:
+    """Compile a computation into a function of NumPy arrays.
+
+    Args:
+        tensors: The inputs and outputs in call order, or a `ComputeDAG`.
+        target: The backend and machine: 'llvm', 'c', 'python', or a `Target`.
+        schedule: How to compute it. Without one it is the best record of the database, or else
+            the default schedule.
+        constants: Inputs that are the same in every call, by tensor or name; calls leave them out.
+        database: Records to take the best schedule from, a path or an open `Database`.
+        name: The name of the kernel in the generated code.
+
+    Returns:
+        A function that takes the inputs and returns the output, or a tuple of the outputs.
+
+    Raises:
+        TEError: The tensors are no valid computation, or a constant is none of its inputs.
+        ScheduleError: The schedule, or a record's, does not fit the computation.
+        CodegenError: The target cannot express the computation.
+        BuildError: The generated code does not compile.
+        RecordError: The database cannot be read.
+
+    Warns:
+        UntunedWarning: A database was given and holds no record of this computation and target.
+    """
+    dag, machine = as_dag(tensors), Target.of(target)
+    if schedule is not None:
+        if schedule.state.dag.params != dag.params:
+            raise TEError("Cannot compile: expected a schedule of these tensors, got another's.")
+        state = schedule.state
+    else:
+        state = best_state(dag, machine, database)
+    return compile_state(state, machine, constants=_by_name(dag, constants), name=name)
+
+
+def compile_state(
+    state: State,
+    target: Target,
+    *,
+    constants: Mapping[str, Array] | None = None,
+    name: str = "kernel",
+) -> CompiledFunction:
+    """Lower, generate, compile and load one concrete state."""
+    func = lower(state, target, identifier(name))
+    return CompiledFunction(
+        build(func, target),
+        constants=constants,
+        threads=target.num_cores,
+        ir=lambda: print_func(func),
+        schedule=lambda: python_code(state),
+    )
+
+
+def as_dag(tensors: Computation) -> ComputeDAG:
+    """Return the DAG of tensors in call order, or the DAG itself.
+
+    Raises:
+        TEError: The tensors are no valid computation.
+    """
+    return tensors if isinstance(tensors, ComputeDAG) else ComputeDAG.from_tensors(tensors)
+
+
+def best_state(dag: ComputeDAG, target: Target, database: DatabaseLike | None) -> State:
+    """Return the state of the best record, or the default one, with a warning, if there is none."""
+    steps = best_steps(dag, target, database)
+    if steps is not None:
+        return replay(dag, steps)
+    if database is not None:
+        outputs = ", ".join(f"'{output}'" for output in dag.outputs)
+        warnings.warn(
+            f"No record of the computation of {outputs} for this target in "
+            f"'{_path(database)}': using the default schedule.",
+            UntunedWarning,
+            stacklevel=3,
+        )
+    return default_schedule(dag, target)
+
+
+def best_steps(
+    dag: ComputeDAG, target: Target, database: DatabaseLike | None
+) -> tuple[Step, ...] | None:
+    """Return the fastest recorded schedule of a computation, None if there is none."""
+    if database is None:
+        return None
+    with opened(database) as records:
+        record = records.best(dag.structural_hash(), target)
+        return None if record is None else in_names_of(dag, record, records)
+
+
+def in_names_of(dag: ComputeDAG, record: Record, records: Database) -> tuple[Step, ...]:
+    """Return a record's steps in the names of `dag`, which computes the same."""
+    recorded = ComputeDAG.from_json(json.loads(records.task(record.task).dag))
+    return rename_steps(record.steps, recorded, dag)
+
+
+@contextmanager
+def opened(database: DatabaseLike) -> Iterator[Database]:
+    """Open a database given by path for a while; one that is open stays open."""
+    if isinstance(database, Database):
+        yield database
+    else:
+        with Database(database) as records:
+            yield records
+
+
+def _path(database: DatabaseLike) -> str:
+    return database.path if isinstance(database, Database) else str(database)
+
+
+def _by_name(
+    dag: ComputeDAG, constants: Mapping[Tensor | str, Array] | None
+) -> dict[str, Array]:
+    """Constants by the name of the parameter they are bound to."""
+    inputs = {
+        output_name(dag.by_name[op], output)
+        for op, output in dag.params
+        if dag.by_name[op].is_placeholder
+    }
+    bound: dict[str, Array] = {}
+    for tensor, array in (constants or {}).items():
+        name = tensor if isinstance(tensor, str) else tensor.name
+        if name not in inputs:
+            listed = ", ".join(f"'{i}'" for i in sorted(inputs))
+            raise TEError(f"Cannot bind the constant '{name}': expected one of {listed}.")
+        bound[name] = array
+    return bound
