@@ -101,8 +101,10 @@ def inner_lengths(extent: int, cap: int, waste: float) -> tuple[int, ...]:
 
 @cache
 def vector_lengths(extent: int, cap: int, waste: float, lanes: int) -> tuple[int, ...]:
-    """Innermost lengths that fill vectors of `lanes`: multiples of it, divisors above, or all."""
-    fitting = inner_lengths(extent, cap, waste)
-    filled = tuple(n for n in fitting if n % lanes == 0)
-    whole = tuple(n for n in fitting if extent % n == 0 and n > lanes)
-    return tuple(sorted({*filled, *whole})) or (min(cap, extent),)
+    """Innermost lengths that fill vectors: multiples of `lanes`, and the whole axis if it fits.
+
+    Other lengths would leave part of a vector at the end of every tile.
+    """
+    filled = {n for n in inner_lengths(extent, cap, waste) if n % lanes == 0}
+    whole = {extent} if extent <= cap else set()
+    return tuple(sorted(filled | whole)) or inner_lengths(extent, cap, 0.0)
