@@ -15,8 +15,30 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mpmath import erf, erfc, exp, expm1, fabs, linspace, log, lu_solve, matrix, mp, mpf, pi, sign
-from mpmath import atan, atanh, cos, polyval, sin, sinh, sqrt, tan, tanh
+from mpmath import (
+    atan,
+    atanh,
+    cos,
+    erf,
+    erfc,
+    exp,
+    expm1,
+    fabs,
+    linspace,
+    log,
+    lu_solve,
+    matrix,
+    mp,
+    mpf,
+    pi,
+    polyval,
+    sign,
+    sin,
+    sinh,
+    sqrt,
+    tan,
+    tanh,
+)
 
 Function = Callable[[mpf], mpf]
 mp.dps = 50
@@ -74,7 +96,7 @@ def _extrema(grid: list[mpf], errors: list[mpf], count: int) -> list[mpf]:
     while len(best) > count:
         best.pop(0 if fabs(best[0][1]) < fabs(best[-1][1]) else -1)
     if len(best) < count:
-        best = [(x, e) for x, e in zip(linspace(grid[0], grid[-1], count), [mpf(0)] * count)]
+        return list(linspace(grid[0], grid[-1], count))
     return [x for x, _ in best]
 
 
@@ -160,7 +182,7 @@ FITS = (
     ),
 )  # fmt: skip
 
-_HEADER = '''"""Coefficients of the polynomials of `math_functions`, constant first, by bits of the float type.
+_HEADER = '''"""Coefficients of the polynomials of `math_functions`, constant first, by bits of the type.
 
 Written by `bench/fit_math.py`; the comment at each gives the largest weighted error, which is the
 relative error it causes.
@@ -179,20 +201,20 @@ def _rounded(c: mpf, bits: int) -> float:
     return struct.unpack("<f", struct.pack("<f", value))[0] if bits == 32 else value
 
 
+def table(fit: Fit) -> str:
+    """The Python text of one table; says on stderr how good it is."""
+    lines = [f"# {fit.meaning}", f"{fit.name}: Final[Table] = {{"]
+    for bits, degree in fit.degrees.items():
+        coefficients, error = remez(fit, degree)
+        values = [f"        {_rounded(c, bits)!r}," for c in coefficients]
+        lines += [f"    {bits}: (  # {float(error):.1e}", *values, "    ),"]
+        print(fit.name, bits, f"2^{float(log(error, 2)):.1f}", file=sys.stderr)
+    return "\n".join([*lines, "}"])
+
+
 def main() -> None:
     """Print the module of tables."""
-    print(_HEADER)
-    for fit in FITS:
-        print(f"# {fit.meaning}\n{fit.name}: Final[Table] = {{")
-        for bits, degree in fit.degrees.items():
-            coefficients, error = remez(fit, degree)
-            listed = [_rounded(c, bits) for c in coefficients]
-            print(f"    {bits}: (  # {float(error):.1e}")
-            for value in listed:
-                print(f"        {value!r},")
-            print("    ),")
-            print(fit.name, bits, f"2^{float(log(error, 2)):.1f}", file=sys.stderr)
-        print("}\n")
+    print("\n".join([_HEADER, "\n\n".join(map(table, FITS))]))
 
 
 if __name__ == "__main__":

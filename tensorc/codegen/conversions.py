@@ -66,7 +66,8 @@ def _to_half(x: Value) -> Value:
 def _from_half(h: Value) -> Value:
     a = h & 0x7FFF
     sign = (h & 0x8000) << 16
-    # The exponent is re-based by 112; infinity and NaN by 112 more, subnormals are integers · 2^-24.
+    # The exponent is re-based by 112, that of infinity and NaN by 112 more; subnormals are
+    # integers times 2^-24.
     shifted = a << 13
     normal = shifted + select(a >= 0x7C00, a.literal(0x70000000), 0x38000000)
     subnormal = bits(to_float(a) * 2.0**-24)

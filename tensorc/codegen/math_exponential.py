@@ -52,7 +52,7 @@ def at_most(x: Value, limit: Number) -> Value:
 
 
 def exp(x: Value) -> Value:
-    """e to the power of x."""
+    """E to the power of x."""
     f = format_of(x)
     vanishes = x < f.exp_low
     shifted, r = reduce(at_most(select(vanishes, 0.0, x), f.exp_high), f)

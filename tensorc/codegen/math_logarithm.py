@@ -90,8 +90,14 @@ def _to_base(x: Value, factor: tuple[float, float], unit: tuple[float, float]) -
 
 
 # 1/ln2, 1/ln10 and log10(2) in two parts; the first part of log10(2) has few bits.
-_PER_LN2 = {32: (1.4426950216293335, 1.9259629911266175e-08), 64: (1.4426950408889634, 2.0355273740931033e-17)}
-_PER_LN10 = {32: (0.4342944920063019, -1.0103050052231683e-08), 64: (0.4342944819032518, 1.098319650216765e-17)}
+_PER_LN2 = {
+    32: (1.4426950216293335, 1.9259629911266175e-08),
+    64: (1.4426950408889634, 2.0355273740931033e-17),
+}
+_PER_LN10 = {
+    32: (0.4342944920063019, -1.0103050052231683e-08),
+    64: (0.4342944819032518, 1.098319650216765e-17),
+}
 _LOG10_2 = {
     32: (0.301025390625, 4.605038981195214e-06),
     64: (float.fromhex("0x1.34413509f6p-2"), float.fromhex("0x1.9fef311f12b36p-42")),
@@ -122,7 +128,7 @@ def log1p(x: Value) -> Value:
 
 
 def power(x: Value, y: Value) -> Value:
-    """x to the power of y, of float32; computed in float64."""
+    """`x ** y` of float32, computed in float64."""
     f = format_of(x)
     a = abs(x)
     magnitude = narrow(_power_of_positive(widen(a), widen(y)))

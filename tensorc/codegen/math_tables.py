@@ -1,4 +1,4 @@
-"""Coefficients of the polynomials of `math_functions`, constant first, by bits of the float type.
+"""Coefficients of the polynomials of `math_functions`, constant first, by bits of the type.
 
 Written by `bench/fit_math.py`; the comment at each gives the largest weighted error, which is the
 relative error it causes.
@@ -247,4 +247,3 @@ ATAN: Final[Table] = {
         -0.0017936201766133308,
     ),
 }
-

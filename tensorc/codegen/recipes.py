@@ -12,7 +12,8 @@ Meaning of the primitives, all of them lane by lane:
   rounded by itself (`round` to even): a backend must not contract `mul` and `add`.
 * `fma(a, b, c)` is `a·b + c`, rounded once if the target can do so at the speed of a `mul`, else
   `mul` and `add`: recipes are right with either.
-* `add sub mul and or xor shl shr sar` on integers wrap; `shr` fills with zeros, `sar` with the sign.
+* `add sub mul and or xor shl shr sar` on integers wrap; `shr` fills with zeros, `sar` with the
+  sign.
 * `lt le gt ge eq` are false and `ne` is true on NaN; on integers they are signed.
 * `and or not` on bools; `select(condition, a, b)` evaluates both sides.
 * `bits` and `from_bits` reinterpret a float as the integer of its width and back; `to_int`

@@ -86,9 +86,13 @@ def _integer_division(w: Writer, op: str, dtype: DType, lanes: int, x: str, y: s
     zero, one = constant(0, dtype, lanes), constant(1, dtype, lanes)
     constant_divisor = not y.startswith("%") and y not in ("0", "-1", zero)
     if dtype.kind == "uint":
-        divisor = y if constant_divisor else _replace(w, y, f"icmp eq {of} {y}, {zero}", one, of, lanes)
+        divisor = (
+            y if constant_divisor else _replace(w, y, f"icmp eq {of} {y}, {zero}", one, of, lanes)
+        )
         return w.op(f"{'udiv' if wants_quotient else 'urem'} {of} {x}, {divisor}")
-    minus_one = None if constant_divisor else w.op(f"icmp eq {of} {y}, {constant(-1, dtype, lanes)}")
+    minus_one = (
+        None if constant_divisor else w.op(f"icmp eq {of} {y}, {constant(-1, dtype, lanes)}")
+    )
     divisor = y
     if minus_one is not None:
         bad = w.op(f"icmp ule {of} {w.op(f'add {of} {y}, {one}')}, {one}")

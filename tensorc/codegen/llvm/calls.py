@@ -82,7 +82,9 @@ def _integer_call(w: Writer, function: Function, dtype: DType, lanes: int, args:
 def _library_call(w: Writer, symbol: str, dtype: DType, lanes: int, args: list[str]) -> str:
     """Call a function of the C library, lane by lane."""
     scalar, of = register_type(dtype), register_type(dtype, lanes)
-    w.declare(f"{scalar} @{symbol}({', '.join([scalar] * len(args))}) nounwind willreturn memory(none)")
+    w.declare(
+        f"{scalar} @{symbol}({', '.join([scalar] * len(args))}) nounwind willreturn memory(none)"
+    )
     if lanes == 1:
         return w.op(f"call {scalar} @{symbol}({', '.join(f'{scalar} {x}' for x in args)})")
     result = "poison"
@@ -94,6 +96,6 @@ def _library_call(w: Writer, symbol: str, dtype: DType, lanes: int, args: list[s
 
 
 def _undefined(function: Function, dtype: DType) -> CodegenError:
-    return CodegenError(f"Cannot compile '{function}': it is not defined on values of type '{dtype}'.")
-
-
+    return CodegenError(
+        f"Cannot compile '{function}': it is not defined on values of type '{dtype}'."
+    )

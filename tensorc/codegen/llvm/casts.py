@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tensorc.codegen.conversions import conversion
 from tensorc.codegen.llvm.recipe_text import call_recipe
-from tensorc.codegen.llvm.types import constant, memory_type, register_type, vector
+from tensorc.codegen.llvm.types import constant, register_type, vector
 from tensorc.codegen.llvm.writer import Writer
 from tensorc.ir.dtype import FLOAT16, FLOAT32, FLOAT64, DType, compute_dtype
 from tensorc.target import Target
@@ -94,4 +94,3 @@ def _to_short_float(w: Writer, x: str, source: DType, dtype: DType, lanes: int) 
         x = _to_float(w, x, source, FLOAT32, lanes)
     stored = to_memory(w, x, dtype, lanes)
     return from_memory(w, stored, dtype, lanes)
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _LOCAL = re.compile(r"^\s+%\"?local\.(\w+)\.\d+[\w.]*\"? = alloca", re.MULTILINE)
-_SPILL = re.compile(r"[xyz]mm\d+.*\bspill\b|\[rsp|\(%[er]sp\b.*%[xyz]mm|%[xyz]mm.*\(%[er]sp\b", re.I)
+_SPILL = re.compile(r"%[xyz]mm\d+.*\d*\(%rsp\)|\d*\(%rsp\).*%[xyz]mm\d+")
 
 
 def surviving_locals(module: str) -> tuple[str, ...]:

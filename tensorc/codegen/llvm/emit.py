@@ -19,7 +19,7 @@ def emit_llvm(func: PrimFunc, target: Target) -> str:
     Raises:
         CodegenError: if an operation is not defined on its type.
     """
-    module = Module(func.name, target)
+    module = Module(func.name, target, round_to_line(func.thread_workspace_bytes))
     writer = FunctionWriter(module, dict(func.offsets), "%workspace", parallel=False)
     params = [f"%p{i}" for i in range(len(func.params))]
     for buffer, name in zip(func.params, params, strict=True):

@@ -7,14 +7,20 @@ A scalar where a vector is wanted is repeated in every lane.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
-from tensorc.codegen.llvm.arithmetic import binary, select, simple_opcode
+from tensorc.codegen.llvm.arithmetic import binary, simple_opcode
 from tensorc.codegen.llvm.calls import call
 from tensorc.codegen.llvm.casts import cast, from_memory
 from tensorc.codegen.llvm.indices import IndexWriter, Terms, alignment
 from tensorc.codegen.llvm.traits import has_opaque, is_safe, loads_opaquely
-from tensorc.codegen.llvm.types import constant, memory_type, needs_conversion, register_type, vector
+from tensorc.codegen.llvm.types import (
+    constant,
+    memory_type,
+    needs_conversion,
+    register_type,
+    vector,
+)
 from tensorc.codegen.llvm.writer import Module
 from tensorc.ir.affine import Affine
 from tensorc.ir.dtype import BOOL, INT64, DType
@@ -35,6 +41,8 @@ from tensorc.ir.expr import (
     lanes_of,
 )
 from tensorc.support.errors import CodegenError
+
+RareExpr: TypeAlias = Var | Cast | Call | Index | Select | Where | Read
 
 
 class ExpressionWriter(IndexWriter):
@@ -66,10 +74,22 @@ class ExpressionWriter(IndexWriter):
                 return self._load(e, lanes)
             case Const(number, dtype):
                 return constant(number, dtype, lanes)
+            case Broadcast(Const(number, dtype)):
+                return constant(number, dtype, lanes)
             case Broadcast(inner):
-                return self.value(inner, lanes) if isinstance(inner, Const) else self._repeat(inner, lanes)
+                return self.splat(self.value(inner, 1), dtype_of(inner), lanes)
+            case Var() | Cast() | Call() | Index() | Select() | Where() | Read():
+                return self._rare_value(e, lanes)
+            case _:
+                assert_never(e)
+
+    def _rare_value(self, e: RareExpr, lanes: int) -> str:
+        """The value of an expression that is not the multiply-add of inner loops."""
+        match e:
             case Var(name, dtype, own):
-                return self.data[name] if own == lanes else self.splat(self.data[name], dtype, lanes)
+                return (
+                    self.data[name] if own == lanes else self.splat(self.data[name], dtype, lanes)
+                )
             case Cast(inner, dtype):
                 return cast(self, self.value(inner, lanes), dtype_of(inner), dtype, lanes)
             case Call(function, args):
@@ -106,9 +126,6 @@ class ExpressionWriter(IndexWriter):
             )
             cache[x, lanes] = known
         return known
-
-    def _repeat(self, e: Expr, lanes: int) -> str:
-        return self.splat(self.value(e, 1), dtype_of(e), lanes)
 
     def _opcode(self, e: BinaryOp, lanes: int) -> str:
         """Instruction and type of an operator that is one instruction, else `?`."""
@@ -183,7 +200,9 @@ class ExpressionWriter(IndexWriter):
             x = self.splat(x, wide, lanes)
             if e.stride:
                 of = register_type(wide, lanes)
-                steps = ", ".join(f"{register_type(wide)} {lane * e.stride}" for lane in range(lanes))
+                steps = ", ".join(
+                    f"{register_type(wide)} {lane * e.stride}" for lane in range(lanes)
+                )
                 x = self.op(f"add {of} {x}, <{steps}>")
         return cast(self, x, wide, e.dtype, lanes)
 
@@ -219,9 +238,14 @@ class ExpressionWriter(IndexWriter):
         dtype = dtype_of(a)
         if is_safe(a) and is_safe(b):
             of = register_type(dtype, lanes)
-            return self.op(f"select i1 {test}, {of} {self.value(a, lanes)}, {of} {self.value(b, lanes)}")
+            return self.op(
+                f"select i1 {test}, {of} {self.value(a, lanes)}, {of} {self.value(b, lanes)}"
+            )
         return self.branch_value(
-            test, register_type(dtype, lanes), lambda: self.value(a, lanes), lambda: self.value(b, lanes)
+            test,
+            register_type(dtype, lanes),
+            lambda: self.value(a, lanes),
+            lambda: self.value(b, lanes),
         )
 
     def branch_value(
@@ -253,28 +277,18 @@ class ExpressionWriter(IndexWriter):
             return self.branch_value(
                 test, of, lambda: self.value(e.a, lanes), lambda: self.value(e.b, lanes)
             )
-        zero = constant(0, dtype, lanes)
-        sides = []
-        for side, is_lazy, wanted in ((e.a, lazy[0], "or"), (e.b, lazy[1], "and")):
-            if not is_lazy:
-                sides.append(self.value(side, lanes))
-                continue
-            some = self._any(test, lanes, wanted)
-            first, second = (side, None) if wanted == "or" else (None, side)
-            sides.append(
-                self.branch_value(
-                    some,
-                    of,
-                    lambda s=first: zero if s is None else self.value(s, lanes),
-                    lambda s=second: zero if s is None else self.value(s, lanes),
-                )
-            )
-        if test_lanes == 1:
-            return self.op(f"select i1 {test}, {of} {sides[0]}, {of} {sides[1]}")
-        return select(self, test, sides[0], sides[1], of, lanes)
+        a = self._if_any(test, e.a, lanes) if lazy[0] else self.value(e.a, lanes)
+        if lazy[1]:
+            test_not = self.op(f"xor {vector('i1', lanes)} {test}, {constant(True, BOOL, lanes)}")
+            b = self._if_any(test_not, e.b, lanes)
+        else:
+            b = self.value(e.b, lanes)
+        return self.op(f"select {vector('i1', test_lanes)} {test}, {of} {a}, {of} {b}")
 
-    def _any(self, test: str, lanes: int, combine: str) -> str:
-        of = register_type(BOOL, lanes)
-        symbol = f"@llvm.vector.reduce.{combine}.v{lanes}i1"
-        self.declare(f"i1 {symbol}({of})")
-        return self.op(f"call i1 {symbol}({of} {test})")
+    def _if_any(self, test: str, e: Expr, lanes: int) -> str:
+        """The value of an expression, computed if some lane of the test wants it, else 0."""
+        symbol = f"@llvm.vector.reduce.or.v{lanes}i1"
+        self.declare(f"i1 {symbol}({vector('i1', lanes)})")
+        some = self.op(f"call i1 {symbol}({vector('i1', lanes)} {test})")
+        of, zero = register_type(dtype_of(e), lanes), constant(0, dtype_of(e), lanes)
+        return self.branch_value(some, of, lambda: self.value(e, lanes), lambda: zero)

@@ -95,10 +95,14 @@ def _step(text: _Text, step: Step, args: list[str], source: DType) -> str:
             test = vector("i1", text.lanes)
             return text.line(f"select {test} {args[0]}, {of} {args[1]}, {of} {args[2]}")
         case "lt" | "le" | "gt" | "ge" | "eq" | "ne":
-            test = f"fcmp {_TESTS[step.op]}" if source.is_float else f"icmp {_INTEGER_TESTS[step.op]}"
+            test = (
+                f"fcmp {_TESTS[step.op]}" if source.is_float else f"icmp {_INTEGER_TESTS[step.op]}"
+            )
             return text.line(f"{test} {register_type(source, text.lanes)} {args[0]}, {args[1]}")
         case "bits" | "from_bits" | "to_int" | "to_float" | "widen" | "narrow":
-            return text.line(f"{_cast(step, source)} {register_type(source, text.lanes)} {args[0]} to {of}")
+            return text.line(
+                f"{_cast(step, source)} {register_type(source, text.lanes)} {args[0]} to {of}"
+            )
         case _ if step.dtype.is_float:
             return _float_step(text, step, args, of)
         case "not":

@@ -12,8 +12,9 @@ from typing import assert_never
 from tensorc.codegen.llvm.casts import to_memory
 from tensorc.codegen.llvm.expressions import ExpressionWriter
 from tensorc.codegen.llvm.indices import alignment
+from tensorc.codegen.llvm.outline import LiveIn, body_header, struct_of, task, used_names
 from tensorc.codegen.llvm.traits import has_opaque
-from tensorc.codegen.llvm.types import memory_type, needs_conversion
+from tensorc.codegen.llvm.types import memory_type, needs_conversion, register_type
 from tensorc.codegen.llvm.writer import Module, flatten
 from tensorc.ir.affine import Affine
 from tensorc.ir.expr import lanes_of
@@ -188,7 +189,9 @@ class FunctionWriter(ExpressionWriter):
             case "local":
                 # One alloca each: tiles that share one overlap, and then stay in memory.
                 pointer = f"%local.{name}.{self.number()}"
-                text = f"  {pointer} = alloca [{buffer.size} x {memory_type(buffer.dtype)}], align 64"
+                text = (
+                    f"  {pointer} = alloca [{buffer.size} x {memory_type(buffer.dtype)}], align 64"
+                )
                 self.allocas[pointer] = (buffer.nbytes, text)
             case "stack":
                 pointer = f"%stack.{name}"
@@ -205,8 +208,54 @@ class FunctionWriter(ExpressionWriter):
         self.base[buffer.name] = pointer
 
     def _parallel(self, s: For) -> None:
-        """Run the iterations through the thread pool."""
-        raise NotImplementedError
+        """Run the iterations through the thread pool.
 
+        The body becomes a function of its live-ins, whose pointers do not alias; the pool calls a
+        task that takes them out of a context in this function's frame.
+        """
+        module = self.module
+        module.outlined += 1
+        number = module.outlined
+        child = FunctionWriter(module, self.offsets, "%workspace", parallel=True)
+        live = [LiveIn("ptr", "%scratch"), *self._live_ins(s, child)]
+        first, end = "%begin", "%end"
+        if s.start:
+            first, end = (child.op(f"add nsw i64 {x}, {s.start}") for x in (first, end))
+        child.loop(s, first, end)
+        body = f'@"{module.name}.body{number}"'
+        module.functions.append(child.function(body_header(body, live)))
+        module.functions.append(task(module, number, body, live))
+        context = f"%context{number}"
+        struct = struct_of(live)
+        self.allocas[context] = (0, f"  {context} = alloca {struct}, align 64")
+        for field, x in enumerate(live):
+            at = self.op(f"getelementptr {struct}, ptr {context}, i64 0, i32 {field}")
+            self.emit(f"store {x.of} {x.value}, ptr {at}")
+        module.declarations.add("declare void @tensorc_parallel_for(ptr, ptr, i64)")
+        task_name = f'@"{module.name}.task{number}"'
+        self.emit(
+            f"call void @tensorc_parallel_for(ptr {task_name}, ptr {context}, i64 {s.extent})"
+        )
+        for scope in self.scopes:
+            scope.loads.clear()
 
-__all__ = ["FunctionWriter"]
+    def _live_ins(self, s: For, child: FunctionWriter) -> list[LiveIn]:
+        """What the body uses from here; `child` learns the names it has there."""
+        used = used_names(s)
+        live: list[LiveIn] = []
+        for name in used.buffers:
+            if name in self.base:
+                child.base[name] = f"%in{len(live)}"
+                live.append(LiveIn("ptr", self.base[name]))
+        for name in used.indices:
+            value = self.index.get(name)
+            if isinstance(value, int):
+                child.index[name] = value
+            elif value is not None:
+                child.index[name] = child.bind(f"%in{len(live)}", 0, *self.ranges[value])
+                live.append(LiveIn("i64", value))
+        for var in used.data:
+            if var.name in self.data:
+                child.data[var.name] = f"%in{len(live)}"
+                live.append(LiveIn(register_type(var.dtype, var.lanes), self.data[var.name]))
+        return live

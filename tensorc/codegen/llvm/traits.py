@@ -6,7 +6,9 @@ from tensorc.ir.affine import Affine, Atom, FloorDiv, FloorMod, Opaque
 from tensorc.ir.expr import Call, Expr, Index, Load, Select, children
 
 # Functions of a few instructions; a branch costs more.
-_CHEAP = frozenset(("abs", "floor", "ceil", "round", "trunc", "sqrt", "not", "bitwise_not", "copysign"))
+_CHEAP = frozenset(
+    ("abs", "floor", "ceil", "round", "trunc", "sqrt", "not", "bitwise_not", "copysign")
+)
 _LIMIT = 12
 
 

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from tensorc.target import Target
 
-Lines: TypeAlias = list["str | Lines"]  # type: ignore[misc]  # mypy: a recursive alias of a list
+Lines: TypeAlias = list["str | Lines"]
 LoadKey: TypeAlias = tuple[object, ...]
 
 
@@ -40,10 +40,20 @@ class Scope:
 
 @dataclass(slots=True)
 class Module:
-    """What the functions of one module share."""
+    """What the functions of one module share.
+
+    Attributes:
+        name: The entry; other functions are called after it.
+        target: What the text may use.
+        thread_bytes: Distance between the parts of the workspace that belong to one thread each.
+        functions: Text of the bodies and tasks of parallel loops.
+        declarations: External functions and intrinsics.
+        outlined: How many parallel loops there were so far.
+    """
 
     name: str
     target: Target
+    thread_bytes: int
     functions: list[str] = field(default_factory=list)
     declarations: set[str] = field(default_factory=set)
     outlined: int = 0
