@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import prod
 
 from tensorc.arith.affine import Env, Range, divmod_affine
 from tensorc.ir.affine import ZERO, Affine, add, affine_variables, scale, variable
 from tensorc.ir.stmt import ForKind
+from tensorc.schedule.relations import extents as iterator_extents
 from tensorc.schedule.stage import (
     Annotation,
     FuseRelation,
     Iterator,
     IterKind,
-    Relation,
     SplitRelation,
     Stage,
 )
@@ -73,32 +72,16 @@ class Instance:
     fusions: tuple[Fusion, ...]
 
 
-def iterator_extents(relations: tuple[Relation, ...], extents: Mapping[str, int]) -> dict[str, int]:
-    """Extents of all iterators that splits and fusions make of axes with these extents."""
-    known = dict(extents)
-    for relation in relations:
-        match relation:
-            case SplitRelation(parent, parts, lengths):
-                rest = known[parent]
-                for part, length in zip(reversed(parts[1:]), reversed(lengths), strict=True):
-                    known[part] = min(length, rest)
-                    rest = -(-rest // length)
-                known[parts[0]] = rest
-            case FuseRelation(parts, fused):
-                known[fused] = prod(known[part] for part in parts)
-    return known
-
-
 def instantiate(stage: Stage, extents: Mapping[str, int], name: Callable[[str], str]) -> Instance:
     """Make the loops of a stage for a region of the given extents; `name` makes variables."""
-    sizes = iterator_extents(stage.relations, extents)
+    sizes = {n: int(e) for n, e in iterator_extents(stage.relations, extents).items()}
     draft = _Draft(sizes, name)
     for position, iterator in enumerate(stage.iterators):
         draft.add_leaf(position, iterator)
     for relation in reversed(stage.relations):
         match relation:
             case SplitRelation(parent, parts, lengths):
-                draft.split(parent, parts, lengths)
+                draft.split(parent, parts, tuple(map(int, lengths)))
             case FuseRelation(parts, fused):
                 draft.fuse(parts, fused)
     leaves = tuple(
@@ -173,6 +156,8 @@ class _Draft:
         open_parts = [part for part in parts if self.sizes[part] != 1]
         for part in parts:
             self.values[part] = ZERO
+        if self.sizes[fused] == 0:
+            return  # nothing runs
         if len(open_parts) == 1:
             self.values[open_parts[0]] = value
         elif open_parts:

@@ -148,7 +148,7 @@ class _Builder:
                     parallel=around.parallel,
                 )
             )  # fmt: skip
-            return scene and nest(scene)
+            return None if scene is None else nest(scene)
 
         return make
 

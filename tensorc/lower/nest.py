@@ -17,9 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TypeAlias
 
-from tensorc.arith.affine import interval
 from tensorc.ir.affine import Affine, affine_variables, variable
 from tensorc.ir.func import Buffer
 from tensorc.ir.stmt import Allocate, For, ForKind, Stmt
@@ -38,6 +38,7 @@ from tensorc.lower.sequence import conditional, sequence
 MAX_COPIES = 16
 
 Make: TypeAlias = Callable[[Scene], Stmt | None]
+Special: TypeAlias = Callable[["Nest", Scene], Stmt | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +65,7 @@ class Nest:
     serial_end: int
     updates_from: int
     store: Make
-    special: dict[int, Callable[[Nest, Scene], Stmt | None]]
+    special: dict[int, Special]
     attached: dict[int, tuple[Attached, ...]]
 
     def last(self, p: Affine) -> int:
@@ -78,7 +79,7 @@ def make_nest(
     *,
     updates_from: int | None = None,
     tile: int | None = None,
-    special: dict[int, Callable[[Nest, Scene], Stmt | None]] | None = None,
+    special: dict[int, Special] | None = None,
     attached: dict[int, tuple[Attached, ...]] | None = None,
 ) -> Nest:
     """Arrange loops; `tile` is where the register tile of a reduction begins, if there is one."""
@@ -121,8 +122,8 @@ def _settle_outside(nest: Nest, scene: Scene, make: Make, *, updating: bool) -> 
             yes, no = both_sides(scene, p)
             return conditional(
                 specialize(p, scene.env),
-                yes and _settle_outside(nest, yes, make, updating=updating),
-                no and _settle_outside(nest, no, make, updating=updating),
+                None if yes is None else _settle_outside(nest, yes, make, updating=updating),
+                None if no is None else _settle_outside(nest, no, make, updating=updating),
             )
     return make(scene)
 
@@ -155,7 +156,11 @@ def narrow(nest: Nest, scene: Scene, make: Make) -> Stmt | None:
     if cut is None:
         return make(shrunk)
     yes, no = both_sides(replace(shrunk, copies=shrunk.copies * 2), cut)
-    return conditional(cut, yes and narrow(nest, yes, make), no and narrow(nest, no, make))
+    return conditional(
+        cut,
+        None if yes is None else narrow(nest, yes, make),
+        None if no is None else narrow(nest, no, make),
+    )
 
 
 def _predicates(nest: Nest, scene: Scene) -> tuple[Affine, ...]:
@@ -190,7 +195,8 @@ def _shrink(nest: Nest, scene: Scene) -> Scene | None:
             continue
         (v,) = names
         k = nest.position.get(v, -1)
-        inner = k >= nest.core and v not in here.bound
+        # A part of a fused loop has no loop of its own whose range could be clipped.
+        inner = k >= nest.core and v == nest.leaves[k].var and v not in here.bound
         if not inner or (p in scene.guards and not nest.leaves[k].reduce):
             continue
         known = limits(p, v, here.env)
@@ -214,18 +220,34 @@ def loop(nest: Nest, i: int, scene: Scene) -> Stmt | None:
         return _inside(nest, i, scene)
     low, high, cuts = _breakpoints(nest, i, scene)
     edges = [low, *sorted(c for c in cuts if low < c <= high), high + 1]
-    parts: list[tuple[int, int, Stmt]] = []
-    for start, end in zip(edges, edges[1:], strict=False):
-        if start >= end:
-            continue
-        sub = with_range(scene, leaf.var, (start, end - 1), bind=True)
+    parts: list[_Part] = []
+    for start, end in pairwise(edges):
+        sub = with_range(scene, leaf.var, (start, end - 1), bind=True) if start < end else None
         if sub is not None and leaf.kind is ForKind.PARALLEL and not scene.parallel:
             sub = replace(sub, parallel=True)
-        sub = sub and bind_lets(sub, leaf.lets)
-        body = sub and _inside(nest, i, sub)
+        sub = None if sub is None else bind_lets(sub, leaf.lets)
+        body = None if sub is None else _inside(nest, i, sub)
         if body is not None and sub is not None:
-            parts.append((start, end, body))
+            parts.append(_Part(start, end, body, _open_lets(leaf, sub)))
     return _join(leaf, scene, parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A loop from `start` to before `end`, with the lets whose value varies there."""
+
+    start: int
+    end: int
+    body: Stmt
+    lets: tuple[tuple[str, Affine], ...]
+
+
+def _open_lets(leaf: Leaf, scene: Scene) -> tuple[tuple[str, Affine], ...]:
+    return tuple(
+        (name, specialize(definition, scene.env))
+        for name, definition in leaf.lets
+        if scene.is_open(name)
+    )
 
 
 def _breakpoints(nest: Nest, i: int, scene: Scene) -> tuple[int, int, set[int]]:
@@ -255,38 +277,31 @@ def _is_free(nest: Nest, i: int, p: Affine, scene: Scene) -> bool:
     return all(nest.position.get(v, -1) >= i or not scene.is_open(v) for v in affine_variables(p))
 
 
-def _join(leaf: Leaf, scene: Scene, parts: list[tuple[int, int, Stmt]]) -> Stmt | None:
+def _join(leaf: Leaf, scene: Scene, parts: list[_Part]) -> Stmt | None:
     kind = leaf.kind
     if kind is ForKind.PARALLEL:
         if scene.parallel:
             kind = ForKind.SERIAL
         elif len(parts) > 1:
-            parts = [_as_one(leaf, parts)]
+            lets = tuple((name, specialize(a, scene.env)) for name, a in leaf.lets)
+            parts = [_as_one(leaf.var, parts, lets)]
     return sequence(
-        body
-        if end - start == 1 and _lets_are_known(leaf, scene, start)
-        else For(leaf.var, start, end - start, kind, body, leaf.lets)
-        for start, end, body in parts
+        # A single iteration is no loop, unless the parts of a fused loop still vary.
+        p.body
+        if p.end - p.start == 1 and not p.lets
+        else For(leaf.var, p.start, p.end - p.start, kind, p.body, p.lets)
+        for p in parts
     )
 
 
-def _as_one(leaf: Leaf, parts: list[tuple[int, int, Stmt]]) -> tuple[int, int, Stmt]:
+def _as_one(var: str, parts: list[_Part], lets: tuple[tuple[str, Affine], ...]) -> _Part:
     """One parallel loop whose body branches, instead of several loops one after another."""
-    start, end, body = parts[-1]
-    for first, last, other in reversed(parts[:-1]):
-        p = Affine(last - 1) - variable(leaf.var)
-        merged = conditional(p, other, body)
+    body = parts[-1].body
+    for part in reversed(parts[:-1]):
+        merged = conditional(Affine(part.end - 1) - variable(var), part.body, body)
         assert merged is not None
-        start, body = first, merged
-    return start, end, body
-
-
-def _lets_are_known(leaf: Leaf, scene: Scene, value: int) -> bool:
-    if not leaf.lets:
-        return True
-    env = {**scene.env, leaf.var: (value, value)}
-    spans = (interval(definition, env) for _, definition in leaf.lets)
-    return all(low == high for low, high in spans)
+        body = merged
+    return _Part(parts[0].start, parts[-1].end, body, lets)
 
 
 def _inside(nest: Nest, i: int, scene: Scene) -> Stmt | None:
@@ -301,8 +316,8 @@ def _inside(nest: Nest, i: int, scene: Scene) -> Stmt | None:
                 yes, no = both_sides(scene, p)
                 return conditional(
                     specialize(p, scene.env),
-                    yes and _inside(nest, i, yes),
-                    no and _inside(nest, i, no),
+                    None if yes is None else _inside(nest, i, yes),
+                    None if no is None else _inside(nest, i, no),
                 )
     guests = nest.attached.get(i, ())
     if not guests:

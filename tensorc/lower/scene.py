@@ -70,6 +70,11 @@ def settle(scene: Scene) -> Scene | None:
     )  # fmt: skip
 
 
+def bare(scene: Scene) -> Scene:
+    """The scene for statements that use no body: initial values, and copies of a tile."""
+    return replace(scene, guards=(), values=(), conditions=(), skip=False)
+
+
 def with_range(scene: Scene, name: str, known: Range, *, bind: bool = False) -> Scene | None:
     """The scene where a variable is limited to a range (and, if `bind`, from here on bound)."""
     if scene.env[name] == known:

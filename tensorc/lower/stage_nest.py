@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from tensorc.ir.affine import Affine
 from tensorc.ir.expr import Expr, Load, Var
 from tensorc.ir.func import Buffer
 from tensorc.ir.stmt import Allocate, Let, Seq, Stmt, Store
 from tensorc.lower.instance import Leaf
-from tensorc.lower.nest import Attached, Make, Nest, generate, generate_update, make_nest
+from tensorc.lower.nest import Attached, Make, Nest, Special, generate, generate_update, make_nest
 from tensorc.lower.placement import Placed
 from tensorc.lower.reducing import combines_in_place, replace_vars
 from tensorc.lower.register_tile import Tile
-from tensorc.lower.scene import Scene, specialize, specialize_expr
+from tensorc.lower.scene import Scene, bare, specialize, specialize_expr
 from tensorc.lower.sequence import guarded, sequence
 from tensorc.te.op import Reducer
 
@@ -34,7 +35,7 @@ class StageCode:
     fresh_name: Callable[[str], str]
 
 
-Elements = tuple[tuple[Buffer, Affine], ...]
+Elements: TypeAlias = tuple[tuple[Buffer, Affine], ...]
 
 
 def stage_nest(code: StageCode, attached: dict[int, tuple[Attached, ...]]) -> Make:
@@ -59,7 +60,7 @@ def _reducing_nest(
         init = _spatial_nest(leaves[first:], lambda s: _initialise(elements, reducer, s))
 
         def start(nest: Nest, scene: Scene) -> Stmt | None:
-            return sequence((generate(init, scene), generate_update(nest, first, scene)))
+            return sequence((generate(init, bare(scene)), generate_update(nest, first, scene)))
 
         return make_nest(
             leaves, lambda s: update(elements, s),
@@ -94,18 +95,22 @@ def _tiled_nest(
         if scene.skip and not fresh:
             return None
         body = sequence(
-            (generate(fill, scene), generate_update(steps, t, scene), generate(drain, scene))
+            (
+                generate(fill, bare(scene)),
+                generate_update(steps, t, scene),
+                generate(drain, bare(scene)),
+            )
         )
         for buffer in reversed(code.tile_buffers):
             body = body and Allocate(buffer, body)
         return body
 
-    special = {t: accumulate}
+    special: dict[int, Special] = {t: accumulate}
     if not fresh:
         init = _spatial_nest(leaves[first:], lambda s: _initialise(elements, reducer, s))
 
         def start(nest: Nest, scene: Scene) -> Stmt | None:
-            return sequence((generate(init, scene), generate_update(nest, first, scene)))
+            return sequence((generate(init, bare(scene)), generate_update(nest, first, scene)))
 
         special[first] = start
     return make_nest(

@@ -1,0 +1,199 @@
+"""Random legal schedules of random programs, run by the oracle and compared with NumPy.
+
+    python -m tests.lower.fuzz 1000 --seed 7
+
+prints every failure with what is needed to see it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import traceback
+from collections import Counter
+from random import Random
+
+import numpy as np
+
+from tensorc import te
+from tensorc.codegen.python import execute
+from tensorc.codegen.python_namespace import numpy_dtype
+from tensorc.ir.printer import print_func
+from tensorc.ir.verify import verify
+from tensorc.lower import lower
+from tensorc.schedule.replay import apply_step, initial_state
+from tensorc.schedule.stage import Annotation, Inlined
+from tensorc.schedule.state import State
+from tensorc.schedule.steps import (
+    AnnotationStep,
+    CacheReadStep,
+    CacheWriteStep,
+    ComputeAtStep,
+    ComputeInlineStep,
+    FuseStep,
+    Layout,
+    PragmaStep,
+    ReorderStep,
+    RfactorStep,
+    SplitStep,
+    Step,
+    StorageAlignStep,
+)
+from tensorc.support.errors import ScheduleError
+from tensorc.target import Target
+from tests.lower.programs import PROGRAMS
+from tests.lower.reference import evaluate
+
+TARGETS = tuple(Target("llvm", vector_bytes=n) for n in (16, 32, 64))
+
+
+def random_steps(dag: te.ComputeDAG, r: Random, count: int) -> State:
+    """The state after some random steps, those that are refused left out."""
+    state = initial_state(dag)
+    for _ in range(count):
+        step = _random_step(state, r)
+        if step is None:
+            continue
+        try:
+            state = apply_step(state, step)
+        except ScheduleError:
+            continue
+    return state
+
+
+def _random_step(state: State, r: Random) -> Step | None:
+    live = [s for s in state.stages.values() if not isinstance(s.location, Inlined)]
+    stage = r.choice(live)
+    name, names = stage.name, stage.names()
+    if not names:
+        return None
+    it = r.choice(names)
+    match r.choice(_KINDS):
+        case "split":
+            return SplitStep(
+                name, it, tuple(r.choice((1, 2, 3, 4, 5, 8)) for _ in range(r.randint(1, 3)))
+            )
+        case "fuse":
+            k, n = r.randrange(len(names)), r.randint(2, 3)
+            return FuseStep(name, names[k : k + n]) if len(names[k : k + n]) > 1 else None
+        case "reorder":
+            order = list(names)
+            if r.random() < 0.5:
+                r.shuffle(order)
+            else:
+                kinds = {i.name: i.kind.value for i in stage.iterators}
+                order.sort(key=lambda n: (r.random() < 0.3, kinds[n] == "spatial"))
+            return ReorderStep(name, tuple(order))
+        case "annotate":
+            annotation = r.choice(_ANNOTATIONS)
+            if annotation is Annotation.VECTORIZE and r.random() < 0.7:
+                it = names[-1]
+            return AnnotationStep(name, it, annotation)
+        case "at":
+            target = r.choice(live)
+            if not target.iterators:
+                return None
+            return ComputeAtStep(name, target.name, r.choice(target.names()))
+        case "inline":
+            return ComputeInlineStep(name)
+        case "write":
+            return CacheWriteStep(name, "local")
+        case "read":
+            return _cache_read(state, r)
+        case "rfactor":
+            return RfactorStep(name, it, r.randint(0, len(state.dag.by_name[name].axes)))
+        case "pragma":
+            return PragmaStep(name, names[0], "auto_unroll_max_step", r.choice((0, 16, 64)))
+        case _:
+            axes = state.dag.by_name[name].axes or (it,)
+            return StorageAlignStep(name, r.choice(axes), r.choice((4, 16)), r.choice((0, 1)))
+
+
+def _cache_read(state: State, r: Random) -> Step | None:
+    op = r.choice(state.dag.ops)
+    readers = state.dag.read_by[op.name]
+    if not readers:
+        return None
+    layout = None
+    if op.shape and r.random() < 0.5:
+        order = list(range(len(op.shape) + 1))
+        r.shuffle(order)
+        layout = Layout(r.randrange(len(op.shape)), r.choice((2, 4, 8)), tuple(order))
+    return CacheReadStep(op.name, "global", (r.choice(readers),), layout)
+
+
+_KINDS = (
+    "split", "split", "split", "fuse", "reorder", "reorder", "annotate", "annotate", "annotate",
+    "at", "at", "at", "inline", "write", "read", "rfactor", "pragma", "align",
+)  # fmt: skip
+_ANNOTATIONS = (Annotation.UNROLL, Annotation.VECTORIZE, Annotation.VECTORIZE, Annotation.PARALLEL)
+
+
+def check(seed: int) -> State | None:
+    """One random program with one random schedule; raises if the result is wrong."""
+    r = Random(seed)
+    tensors = r.choice(PROGRAMS)(r)
+    dag = te.ComputeDAG.from_tensors(tensors)
+    state = random_steps(dag, r, r.randint(0, 25))
+    func = lower(state, r.choice(TARGETS))
+    verify(func)
+    rng = np.random.default_rng(seed)
+    inputs, arrays, outputs = {}, [], []
+    for name, output in dag.params:
+        op = dag.by_name[name]
+        dtype = numpy_dtype(op.dtypes[output])
+        if op.is_placeholder:
+            data = (
+                rng.standard_normal(op.shape)
+                if dtype.kind == "f"
+                else rng.integers(-9, 9, op.shape)
+            )
+            inputs[name] = np.asarray(data).astype(dtype)
+            arrays.append(inputs[name])
+        else:
+            arrays.append(np.full(op.shape, 77, dtype))
+            outputs.append(((name, output), arrays[-1]))
+    execute(func, arrays)
+    expected = evaluate(dag, inputs)
+    for key, array in outputs:
+        np.testing.assert_allclose(array, expected[key], rtol=2e-4, atol=1e-4, err_msg=str(key))
+    return state
+
+
+def show(seed: int) -> None:
+    """Print the schedule and the IR of one seed, then check it."""
+    r = Random(seed)
+    dag = te.ComputeDAG.from_tensors(r.choice(PROGRAMS)(r))
+    state = random_steps(dag, r, r.randint(0, 25))
+    print(dag)
+    for step in state.steps:
+        print(step)
+    print(print_func(lower(state, r.choice(TARGETS))))
+    check(seed)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("count", type=int)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--show", action="store_true")
+    args = parser.parse_args()
+    if args.show:
+        show(args.seed)
+        return
+    found: Counter[str] = Counter()
+    for seed in range(args.seed, args.seed + args.count):
+        try:
+            check(seed)
+        except Exception as error:  # whatever it is, it is a finding
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            kind = (
+                f"{type(error).__name__}: {str(error).strip()[:100]!r} {where.name}:{where.lineno}"
+            )
+            found[kind] += 1
+            print(seed, kind, flush=True)
+    print(f"{args.count} programs, {sum(found.values())} failures")
+
+
+if __name__ == "__main__":
+    main()
