@@ -1,0 +1,53 @@
+"""Windows that slide over the spatial axes of an image: the access pattern of conv and pooling."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from tensorc.support.errors import TEError
+from tensorc.te import Tensor
+from tensorc.topi.transform import pad
+
+PerAxis: TypeAlias = int | tuple[int, ...]
+"""One number for every spatial axis, or a tuple with one number for each."""
+
+
+def per_axis(value: PerAxis, rank: int) -> tuple[int, ...]:
+    """`value` with one number for each of `rank` axes.
+
+    >>> per_axis(2, 3)
+    (2, 2, 2)
+    """
+    numbers = (value,) * rank if isinstance(value, int) else tuple(value)
+    if len(numbers) != rank:
+        raise TEError(f"Expected {rank} numbers, one for each spatial axis, but got {numbers}.")
+    return numbers
+
+
+def window_counts(
+    sizes: tuple[int, ...],
+    kernel: tuple[int, ...],
+    stride: PerAxis = 1,
+    padding: PerAxis = 0,
+    dilation: PerAxis = 1,
+) -> tuple[int, ...]:
+    """How many windows fit along each spatial axis.
+
+    >>> window_counts((224, 224), (7, 7), 2, 3)
+    (112, 112)
+    """
+    rank = len(sizes)
+    steps, borders, gaps = (per_axis(value, rank) for value in (stride, padding, dilation))
+    return tuple(
+        (size + 2 * border - gap * (taps - 1) - 1) // step + 1
+        for size, taps, step, border, gap in zip(sizes, kernel, steps, borders, gaps, strict=True)
+    )
+
+
+def padded(data: Tensor, padding: PerAxis, first: int, rank: int, value: float = 0.0) -> Tensor:
+    """`data` with its `rank` spatial axes, from `first` on, padded; itself without padding."""
+    borders = per_axis(padding, rank)
+    if not any(borders):
+        return data
+    around = (*(0,) * first, *borders, *(0,) * (data.ndim - first - rank))
+    return pad(data, around, pad_value=value)
