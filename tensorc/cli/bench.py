@@ -228,8 +228,8 @@ def _introduction(plan: Plan, peak: float) -> str:
 
 def _print_outcome(console: Console, table: BenchTable, outcome: Outcome) -> None:
     _print(console, table.row(outcome))
-    for name in outcome.wrong:
-        _print(console, f"  {name} is wrong by {outcome.errors[name]:.1e}", style="red")
+    for name, mismatch in outcome.wrong.items():
+        _print(console, f"  {name} is wrong: {mismatch}.", style="red")
     for kind, count, message in outcome.failures:
         progress.print_errors(console, ((kind, count),), {kind: message})
 

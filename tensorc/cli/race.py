@@ -14,8 +14,9 @@ import numpy as np
 from kernels_ref.array import Array
 from kernels_ref.suite import Case
 from tensorc.cli import figures
-from tensorc.cli.contest import Limits, Timing, Turn, compete, from_python
-from tensorc.cli.peers.peer import Peer, Prepared
+from tensorc.cli.contest import Timing, Turn, compete, from_python
+from tensorc.cli.peers.peer import Peer
+from tensorc.cli.verdict import difference, mismatches
 from tensorc.cli.workload import Workload, of_case
 from tensorc.driver.compile import compile_state
 from tensorc.driver.tune import TuneResult, tune
@@ -24,10 +25,6 @@ from tensorc.runtime.machine import fma_peak
 from tensorc.runtime.profiler import ProfileOptions, profile
 from tensorc.space.default_schedule import default_schedule
 from tensorc.target import Target
-
-# Relative to the largest value. Sums of 4,000 float32 products differ from the float64 reference
-# by 1e-6, the squares of 4 million numbers added one by one by 1e-4; a wrong index by 1e-1.
-TOLERANCE: Final = 1e-3
 
 NAIVE: Final = "naive"
 TUNED: Final = "tuned"
@@ -62,6 +59,7 @@ class Outcome:
         timings: Seconds of each contestant: `NAIVE`, `TUNED` and the peers, in this order.
         errors: Largest difference of each contestant from the reference, relative to the largest
             value of the reference.
+        wrong: For each contestant that differs by more than rounding explains: where, and how.
         peak: GFLOP/s of multiply-adds on the threads used, measured at the same time.
         trials: Candidates that were measured.
         seconds: How long the search took.
@@ -73,6 +71,7 @@ class Outcome:
     case: Case
     timings: dict[str, Timing]
     errors: dict[str, float]
+    wrong: dict[str, str]
     peak: float
     trials: int = 0
     seconds: float = 0.0
@@ -94,11 +93,6 @@ class Outcome:
         """How many times as long as the tuned kernel a contestant takes; None if it is absent."""
         timing = self.timings.get(name)
         return timing.best / self.timings[TUNED].best if timing else None
-
-    @property
-    def wrong(self) -> tuple[str, ...]:
-        """The contestants that disagree with the reference."""
-        return tuple(name for name, error in self.errors.items() if not error <= TOLERANCE)
 
 
 def race(
@@ -125,11 +119,18 @@ def race(
     seconds = time.perf_counter() - start
     naive = compile_state(default_schedule(workload.dag, target), target)
     kernels = {NAIVE: naive, TUNED: result.compile()}
-    timings, errors = _contest(case, kernels, peers)
+    inputs = case.inputs(np.random.default_rng(budget.seed))
+    prepared = {peer.name: peer.prepare(case, inputs) for peer in peers}
+    results = {name: kernel(*inputs) for name, kernel in kernels.items()}
+    results |= {name: ready.result() for name, ready in prepared.items()}
+    expected = case.reference(*inputs)
+    turns = {name: kernel_turn(kernel, inputs) for name, kernel in kernels.items()}
+    turns |= {name: from_python(ready.run) for name, ready in prepared.items()}
     return Outcome(
         case=case,
-        timings=timings,
-        errors=errors,
+        timings=compete(turns),
+        errors={name: difference(result, expected) for name, result in results.items()},
+        wrong=mismatches(workload.dag, results, expected),
         peak=measured_peak(target.num_cores),
         trials=result.trials,
         seconds=seconds,
@@ -158,29 +159,3 @@ def kernel_turn(kernel: CompiledFunction, inputs: tuple[Array, ...]) -> Turn:
         return profile(kernel, *inputs, options=ProfileOptions(budget=seconds)).seconds
 
     return turn
-
-
-def _contest(
-    case: Case, kernels: dict[str, CompiledFunction], peers: tuple[Peer, ...]
-) -> tuple[dict[str, Timing], dict[str, float]]:
-    """Time everybody and compare everybody with the reference."""
-    inputs = case.inputs(np.random.default_rng(0))
-    expected = case.reference(*inputs)
-    prepared = {peer.name: peer.prepare(case, inputs) for peer in peers}
-    turns = {name: kernel_turn(kernel, inputs) for name, kernel in kernels.items()}
-    turns |= {name: from_python(ready.run) for name, ready in prepared.items()}
-    errors = {name: difference(kernel(*inputs), expected) for name, kernel in kernels.items()}
-    errors |= {name: _peer_difference(ready, expected) for name, ready in prepared.items()}
-    return compete(turns, Limits()), errors
-
-
-def _peer_difference(prepared: Prepared, expected: Array) -> float:
-    return difference(prepared.result(), expected)
-
-
-def difference(result: Array, expected: Array) -> float:
-    """Return the largest difference, relative to the largest expected value."""
-    if expected.size == 0:
-        return 0.0
-    largest = float(np.max(np.abs(expected))) or 1.0
-    return float(np.max(np.abs(result.astype(np.float64) - expected))) / largest
