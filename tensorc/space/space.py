@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tensorc.ir.dtype import compute_dtype
 from tensorc.schedule.bounds import Bounds
@@ -25,6 +26,8 @@ from tensorc.space.constraints import (
 )
 from tensorc.space.decisions import Choice, Rows, Tile
 from tensorc.space.draft import Draft
+from tensorc.space.features.plan import Plan, make_plan
+from tensorc.space.features.population import features
 from tensorc.space.inquiries import readers
 from tensorc.space.nests import homes, nest_loops
 from tensorc.space.population import annotate, live_stages, register_tiles, vector_tile
@@ -62,6 +65,7 @@ class Space:
             tuple(group.budget for group in self._groups), _repairs(self.draft, self.columns)
         )
         self._canonical = Canonical.of(self.draft, self.columns, self.constraints)
+        self._plan: Plan | None = None
         generator = np.random.default_rng(7)
         self._factors: Rows = generator.integers(1, 2**62, self.columns.width) | 1
 
@@ -106,6 +110,13 @@ class Space:
     def canonical(self, rows: Rows) -> Rows:
         """The rows with dependent columns in their bounds and idle ones at a fixed value."""
         return self._canonical.apply(rows, self.bounds)
+
+    def features(self, rows: Rows) -> NDArray[np.float32]:
+        """The features of every statement: candidates × statements × features."""
+        bounds = self.bounds(rows)
+        if self._plan is None:
+            self._plan = make_plan(bounds.state, bounds, self.task.target)
+        return features(bounds.state, self.task.target, len(rows), self._plan, bounds)
 
     def state(self, rows: Rows) -> State:
         """The state of a whole population at once."""

@@ -1,0 +1,250 @@
+"""The features of a population."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tensorc.schedule.bounds import Bounds
+from tensorc.schedule.stage import Annotation, IterKind
+from tensorc.schedule.state import State
+from tensorc.space.features.accesses import Lines, Reuse, Touched, lines, reuse, strides, touched
+from tensorc.space.features.loops import Flags, Floats, LoopArrays, loop_arrays, spread
+from tensorc.space.features.names import BUFFERS, CURVE, FEATURE_NAMES
+from tensorc.space.features.plan import Plan, StatementPlan, make_plan
+from tensorc.space.unrolling import body_copies, deepest_guest
+from tensorc.target import Target
+
+Features = NDArray[np.float32]
+
+
+def features(
+    state: State,
+    target: Target,
+    rows: int = 1,
+    plan: Plan | None = None,
+    bounds: Bounds | None = None,
+) -> Features:
+    """The features of every statement of `rows` candidates: candidates × statements × features.
+
+    Values are `log2(x + 1)` of what the names say.
+
+    Args:
+        state: The state of a population, or of one candidate.
+        target: The machine.
+        rows: The number of candidates.
+        plan: What `make_plan` has found out for the sketch, to save the time.
+        bounds: The bounds of the state, if they are known already.
+    """
+    bounds = bounds or Bounds(state)
+    plan = plan or make_plan(state, bounds, target)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        made = _Population(state, bounds, plan, rows).values()
+        result: Features = np.log2(made + np.float32(1.0))
+    return np.ascontiguousarray(result.transpose(2, 0, 1))
+
+
+class _Population:
+    """One run over all statements, producers first, which see what earlier ones touch."""
+
+    def __init__(self, state: State, bounds: Bounds, plan: Plan, rows: int) -> None:
+        self.state, self.bounds, self.plan, self.rows = state, bounds, plan, rows
+        self.parts: list[Touched] = []
+        self.loops: list[LoopArrays] = []
+
+    def values(self) -> Features:
+        """Values before the logarithm: statements × features × candidates."""
+        statements = self.plan.statements
+        out = np.empty((len(statements), len(FEATURE_NAMES), self.rows), np.float32)
+        for number, statement in enumerate(statements):
+            for k, value in enumerate(self._statement(statement)):
+                out[number, k] = value
+        return out
+
+    def _statement(self, plan: StatementPlan) -> list[Any]:
+        loops = loop_arrays(self.state, self.bounds, plan.name, self.rows)
+        parts = touched(self.state, self.bounds, plan, loops, self.rows)
+        values: list[Any] = [loops.total * count for count in plan.counts]
+        for flags in (loops.vector, loops.unrolled, loops.parallel):
+            values += loops.number(flags)
+        values += self._gpu(loops)
+        values += self._buffers(plan, loops, parts)
+        values += _intensity(plan, loops, parts)
+        values += self._place(plan, loops)
+        values += self._machine(plan, loops, parts)
+        self.loops.append(loops)
+        self.parts.append(parts)
+        return values
+
+    def _gpu(self, loops: LoopArrays) -> list[Any]:
+        words = (Annotation.BLOCK_X, Annotation.THREAD_X, Annotation.VTHREAD)
+        bound: list[Any] = [1.0, 1.0, 1.0]
+        for k, loop in enumerate(loops.nest.loops):
+            if loop.annotation in words:
+                place = words.index(loop.annotation)
+                bound[place] = bound[place] * loops.extents[k]
+        return [float(self.plan.target.is_gpu), *bound]
+
+    def _shared(self, plan: StatementPlan, loops: LoopArrays) -> list[tuple[Flags, Floats]]:
+        """For each earlier statement, which loops are shared, and what it touches."""
+        found = []
+        for number, common, touching in plan.shared:
+            flags = np.ones((common, self.rows), bool)
+            for masks in (loops.nest.masks, self.loops[number].nest.masks):
+                for k, mask in enumerate(masks[:common]):
+                    flags[k] &= mask
+            elements = np.zeros((len(plan.buffers), common, self.rows))
+            names = [b.name for b in self.plan.statements[number].buffers]
+            for b, buffer in enumerate(plan.buffers):
+                if touching[b]:
+                    elements[b] = self.parts[number].elements[names.index(buffer.name), :common]
+            found.append((flags, elements))
+        return found
+
+    def _buffers(self, plan: StatementPlan, loops: LoopArrays, parts: Touched) -> list[Any]:
+        earlier = self._shared(plan, loops)
+        around = parts.bytes.copy()
+        for (number, common, _), (flags, _) in zip(plan.shared, earlier, strict=True):
+            around[:common] += np.where(flags, self.parts[number].bytes[:common], 0.0)
+        stride = strides(self.state, self.bounds, plan, loops, self.rows)
+        fetched = lines(plan, loops, parts, stride, self.plan.target.cache_line_bytes)
+        again = reuse(plan, loops, parts, around, earlier)
+        block = _buffer_block(plan, loops, parts, fetched, again)
+        order = np.argsort(-fetched.all, axis=0, kind="stable")[:BUFFERS]
+        sorted_block = np.take_along_axis(block, order[:, None, :], 0)
+        values: list[Any] = list(sorted_block.reshape(-1, self.rows))
+        return values + [0.0] * ((BUFFERS - len(order)) * block.shape[1])
+
+    def _place(self, plan: StatementPlan, loops: LoopArrays) -> list[Any]:
+        op, nest = self.state.dag.by_name[plan.name], loops.nest
+        size = np.ones(self.rows)
+        for axis in op.axes:
+            size = size * nest.extents[axis]
+        outer = loops.extents[: len(nest.outer)].prod(axis=0)
+        stage = self.state.stages[plan.name]
+        limit: Any = dict(stage.marks).get("unroll", 0)
+        for _, key, value in stage.pragmas:
+            limit = value if key == "auto_unroll_max_step" else limit
+        return [
+            size * sum(d.itemsize for d in op.dtypes),
+            size * outer,
+            outer,
+            loops.total / outer,
+            loops.total,
+            loops.live.sum(axis=0),
+            limit,
+        ]
+
+    def _machine(self, plan: StatementPlan, loops: LoopArrays, parts: Touched) -> list[Any]:
+        target, nest = self.plan.target, loops.nest
+        op = self.state.dag.by_name[plan.name]
+        lanes = target.lanes(op.dtype.bits)
+        first = len(nest.outer)
+        tile, vector = _register_tile(nest.own, loops, first)
+        vectors = np.ceil(vector / lanes)
+        accumulators = tile / np.maximum(vector, 1.0) * vectors
+        volume = np.ones(self.rows)
+        for axis in op.extents():
+            volume = volume * nest.extents[axis]
+        tasks = np.where(loops.parallel, loops.extents, 1.0).prod(axis=0)
+        cores = target.num_cores
+        limit = self._place_limit(plan.name)
+        guest = deepest_guest(self.state, self.bounds, plan.name)
+        copies, _ = body_copies(nest.own, list(loops.vector[first:]), guest, limit, lanes)
+        return [
+            accumulators,
+            accumulators + vectors + 1.0,
+            vector / (vectors * lanes),
+            loops.inside[first] / volume,
+            tasks / (np.ceil(tasks / cores) * cores),
+            *(_moved_past(cache, loops, parts) for cache in (target.l1_bytes, target.l2_bytes)),
+            copies,
+            loops.total / tasks,
+        ]
+
+    def _place_limit(self, name: str) -> Any:
+        stage = self.state.stages[name]
+        limit: Any = dict(stage.marks).get("unroll", 0)
+        for _, key, value in stage.pragmas:
+            limit = value if key == "auto_unroll_max_step" else limit
+        return limit
+
+
+def _register_tile(own: Any, loops: LoopArrays, first: int) -> tuple[Floats, Floats]:
+    """The iterations inside the last reduction loop, and those of the vector loop."""
+    tile = np.ones(loops.extents.shape[1])
+    for k in range(len(own) - 1, -1, -1):
+        if own[k].kind is IterKind.REDUCE:
+            break
+        tile = tile * loops.extents[first + k]
+    vector = np.ones(loops.extents.shape[1])
+    if own and own[-1].kind is not IterKind.REDUCE:
+        vector = loops.extents[first + len(own) - 1]
+    return tile, vector
+
+
+def _moved_past(cache: int, loops: LoopArrays, parts: Touched) -> Floats:
+    """Bytes that come from beyond a cache: the largest loops that fit, times how often they run."""
+    moved = loops.total * parts.bytes[-1] if loops.count else parts.bytes[0]
+    if not loops.count:
+        return moved
+    outside = loops.total / loops.inside[:-1]
+    fitting = np.where(parts.bytes[: loops.count] <= cache, outside * parts.bytes, np.inf)
+    least: Floats = np.minimum(moved, fitting.min(axis=0))
+    return least
+
+
+def _buffer_block(
+    plan: StatementPlan, loops: LoopArrays, parts: Touched, fetched: Lines, again: Reuse
+) -> NDArray[np.float32]:
+    """The features of every buffer: buffers × features × candidates."""
+    rows = loops.extents.shape[1]
+    block = np.empty((len(plan.buffers), 18, rows), np.float32)
+    items = np.array([float(b.item_bytes) for b in plan.buffers])[:, None]
+    for b, buffer in enumerate(plan.buffers):
+        block[b, 0] = buffer.is_read and not buffer.is_written
+        block[b, 1] = buffer.is_written and not buffer.is_read
+        block[b, 2] = buffer.is_read and buffer.is_written
+    sizes = (
+        loops.total * items,
+        parts.elements[:, 0] * items,
+        fetched.all,
+        fetched.unique,
+    )
+    per = np.where(again.count > 0.5, again.count, 0.5)
+    for k, size in enumerate(sizes):
+        block[:, 3 + k] = size
+        block[:, 13 + k] = size / per
+    block[:, 7] = again.by_loop
+    block[:, 8] = again.by_statement
+    block[:, 9] = ~(again.by_loop | again.by_statement)
+    block[:, 10] = again.iterations
+    block[:, 11] = again.bytes
+    block[:, 12] = again.count
+    block[:, 17] = fetched.stride
+    return block
+
+
+def _intensity(plan: StatementPlan, loops: LoopArrays, parts: Touched) -> list[Any]:
+    """Operations per byte, sampled at shares of all operations, the innermost loops first."""
+    operations = float(plan.counts[:7].sum() + plan.counts[0])
+    if not operations or not loops.count:
+        return [0.0] * CURVE
+    done = loops.inside[:-1][::-1] * operations
+    intensity = done / parts.bytes[: loops.count][::-1]
+    column = np.arange(done.shape[1])
+    values: list[Any] = []
+    for k in range(CURVE):
+        wanted = done[-1] * (k + 1) / CURVE
+        upper = np.minimum((done < wanted - 1e-4).sum(axis=0), loops.count - 1)
+        lower = np.maximum(upper - 1, 0)
+        gap = done[upper, column] - done[lower, column]
+        slope = (intensity[upper, column] - intensity[lower, column]) / np.where(gap > 0, gap, 1)
+        between = intensity[lower, column] + slope * (wanted - done[lower, column])
+        values.append(np.where(upper == 0, intensity[0], between))
+    return values
+
+
+__all__ = ["features", "spread"]

@@ -1,0 +1,64 @@
+"""How often the body of a stage is written out: unrolled loops and vectors of a register tile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+from tensorc.arith.sizes import ceildiv, vmax, where
+from tensorc.schedule.bounds import Bounds, Loop
+from tensorc.schedule.stage import Annotation, At, AtLevel
+from tensorc.schedule.state import State
+
+# A vector loop of more vectors stays a loop.
+MAX_UNROLLED_VECTORS = 8
+
+
+def deepest_guest(state: State, bounds: Bounds, name: str) -> Any:
+    """The number of the innermost of a stage's own loops in which another is computed, or -1."""
+    deepest: Any = -1
+    for stage in state.stages.values():
+        match stage.location:
+            case At(target, iterator) if target == name:
+                deepest = vmax(deepest, state.stages[name].names().index(iterator))
+            case AtLevel(target, level, limit):
+                loops = bounds.nests[target].loops[:limit]
+                mine = [k for k, loop in enumerate(loops) if loop.stage == name]
+                if mine:
+                    inside = (level > mine[0]) & (level <= mine[-1] + 1)
+                    deepest = vmax(deepest, where(inside, level - 1 - mine[0], -1))
+            case _:
+                pass
+    return deepest
+
+
+def body_copies(
+    loops: Sequence[Loop], vectorized: Sequence[Any], guest: Any, limit: Any, lanes: int
+) -> tuple[Any, Any]:
+    """Copies of the body, and how many steps the limit `auto_unroll_max_step` unrolls.
+
+    As in lowering: from the inside, loops are unrolled while the product of their steps is within
+    the limit, where a vector counts as one step, and nothing else is computed in them.
+
+    Args:
+        loops: The loops of a stage.
+        vectorized: For each loop, whether it is vectorised.
+        guest: The number of the innermost loop in which another stage is computed.
+        limit: The limit; 0 for none.
+        lanes: Elements of a vector.
+    """
+    steps: Any = 1
+    copies: Any = 1
+    unrolled: Any = 1
+    going: Any = True
+    for k in range(len(loops) - 1, -1, -1):
+        extent, vector = loops[k].extent, vectorized[k]
+        vectors = ceildiv(extent, lanes)
+        steps = steps * where(vector, vectors, extent)
+        going = going & (guest < k) & (steps <= limit)
+        unrolled = where(going, steps, unrolled)
+        serial = extent if loops[k].annotation is Annotation.UNROLL else where(going, extent, 1)
+        whole = where(vectors <= MAX_UNROLLED_VECTORS, vectors, 1)
+        copies = copies * where(vector, whole, serial)
+    return copies, unrolled
