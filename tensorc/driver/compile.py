@@ -154,9 +154,7 @@ def _path(database: DatabaseLike) -> str:
     return database.path if isinstance(database, Database) else str(database)
 
 
-def _by_name(
-    dag: ComputeDAG, constants: Mapping[Tensor | str, Array] | None
-) -> dict[str, Array]:
+def _by_name(dag: ComputeDAG, constants: Mapping[Tensor | str, Array] | None) -> dict[str, Array]:
     """Constants by the name of the parameter they are bound to."""
     inputs = {
         output_name(dag.by_name[op], output)

@@ -214,9 +214,7 @@ def _picker(scores: Scores, rng: np.random.Generator) -> Callable[[int], NDArray
     return pick
 
 
-def _unmeasured(
-    number: int, space: Space, rows: Rows, measured: frozenset[int]
-) -> list[Candidate]:
+def _unmeasured(number: int, space: Space, rows: Rows, measured: frozenset[int]) -> list[Candidate]:
     """Distinct rows that were never measured, in the order drawn."""
     keys = space.keys(rows)
     _, firsts = np.unique(keys, return_index=True)

@@ -57,7 +57,7 @@ class TuneOptions:
 
     Attributes:
         trials: Candidates to measure in all, those of an earlier run included.
-        time_budget: Seconds after which no round is begun; None for no limit.
+        time_budget: Seconds after which nothing more is measured; None for no limit.
         seed: Of everything random.
         early_stopping: Stop after so many trials without a better one; None for never.
         round_size: Candidates of a round.
@@ -177,16 +177,20 @@ class Search:
         return list({t.steps: t for t in reversed(good)}.values())[::-1][:count]
 
     def _finished(self) -> bool:
-        options, elapsed = self.options, time.monotonic() - self._begun
+        options = self.options
         if self.stopped:
             return True
         if len(self.trials) >= options.trials:
             self.stopped = "all trials are done"
-        elif options.time_budget is not None and elapsed >= options.time_budget:
+        elif self._out_of_time():
             self.stopped = "the time is used up"
         elif options.early_stopping is not None and self._stale() >= options.early_stopping:
             self.stopped = f"nothing better in {options.early_stopping} trials"
         return bool(self.stopped)
+
+    def _out_of_time(self) -> bool:
+        budget = self.options.time_budget
+        return budget is not None and time.monotonic() - self._begun >= budget
 
     def _stale(self) -> int:
         """Trials since the best one."""
@@ -205,12 +209,15 @@ class Search:
         )
         present = {(t.space, t.key) for t in self.trials[len(before) :]}
         chosen = [c for c in chosen if (c.space, c.key) not in present]
+        chosen = chosen[: self.options.trials - len(self.trials)]
         for candidate, outcome in self._measured(chosen):
             self._add(
                 self.spaces[candidate.space].steps(candidate.row),
                 outcome,
                 (candidate.space, candidate.row),
             )
+            if self._out_of_time():
+                break
         return bool(chosen)
 
     def _measured(self, chosen: Sequence[Candidate]) -> Iterator[tuple[Candidate, Outcome]]:
