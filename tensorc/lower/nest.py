@@ -218,8 +218,15 @@ def loop(nest: Nest, i: int, scene: Scene) -> Stmt | None:
     leaf = nest.leaves[i]
     if leaf.extent == 1:
         return _inside(nest, i, scene)
-    low, high, cuts = _breakpoints(nest, i, scene)
-    edges = [low, *sorted(c for c in cuts if low < c <= high), high + 1]
+    low, high, cuts, choices = _breakpoints(nest, i, scene)
+    edges = _edges(low, high, cuts | choices)
+    if leaf.is_serial and choices:
+        # Conditions of selects may stay where they are; an unrolled loop is copied anyway.
+        copies = scene.copies * (len(edges) - 1)
+        if copies > MAX_COPIES:
+            edges = _edges(low, high, cuts)
+        else:
+            scene = replace(scene, copies=copies)
     parts: list[_Part] = []
     for start, end in pairwise(edges):
         sub = with_range(scene, leaf.var, (start, end - 1), bind=True) if start < end else None
@@ -230,6 +237,10 @@ def loop(nest: Nest, i: int, scene: Scene) -> Stmt | None:
         if body is not None and sub is not None:
             parts.append(_Part(start, end, body, _open_lets(leaf, sub)))
     return _join(leaf, scene, parts)
+
+
+def _edges(low: int, high: int, cuts: set[int]) -> list[int]:
+    return [low, *sorted(c for c in cuts if low < c <= high), high + 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,11 +261,12 @@ def _open_lets(leaf: Leaf, scene: Scene) -> tuple[tuple[str, Affine], ...]:
     )
 
 
-def _breakpoints(nest: Nest, i: int, scene: Scene) -> tuple[int, int, set[int]]:
-    """The range of loop `i` that is needed, and where to cut it."""
+def _breakpoints(nest: Nest, i: int, scene: Scene) -> tuple[int, int, set[int], set[int]]:
+    """The range of loop `i` that is needed, where to cut it, and where a select changes sides."""
     v = nest.leaves[i].var
     low, high = scene.env[v]
     cuts: set[int] = set()
+    choices: set[int] = set()
     required = scene.domain + scene.guards if i >= nest.updates_from else scene.domain
     for p in required + scene.conditions:
         known = limits(p, v, scene.env)
@@ -266,10 +278,11 @@ def _breakpoints(nest: Nest, i: int, scene: Scene) -> tuple[int, int, set[int]]:
             low, high = max(low, possible[0]), min(high, possible[1])
         last = nest.last(p)
         if last == i or (last >= nest.serial_end and i >= nest.core):
-            cuts |= {sure[0], sure[1] + 1}
-            if not clips:
-                cuts |= {possible[0], possible[1] + 1}
-    return low, high, cuts
+            if clips:
+                cuts |= {sure[0], sure[1] + 1}
+            else:
+                choices |= {sure[0], sure[1] + 1, possible[0], possible[1] + 1}
+    return low, high, cuts, choices
 
 
 def _is_free(nest: Nest, i: int, p: Affine, scene: Scene) -> bool:
@@ -310,10 +323,14 @@ def _inside(nest: Nest, i: int, scene: Scene) -> Stmt | None:
     if updating and scene.skip:
         return None
     if i < nest.serial_end:
-        predicates = scene.domain + scene.conditions + (scene.guards if updating else ())
+        predicates = scene.domain + (scene.guards if updating else ())
+        if scene.copies < MAX_COPIES:
+            predicates += scene.conditions
         for p in predicates:
             if nest.last(p) == i and not is_data(p):
-                yes, no = both_sides(scene, p)
+                versions = 2 if p in scene.conditions else 1
+                copied = replace(scene, copies=scene.copies * versions)
+                yes, no = both_sides(copied, p)
                 return conditional(
                     specialize(p, scene.env),
                     None if yes is None else _inside(nest, i, yes),

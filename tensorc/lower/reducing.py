@@ -62,6 +62,22 @@ def _strip_zero(e: Expr, guards: list[Affine]) -> Expr:
             return e
 
 
+def changes_nothing(reducer: Reducer, term: Expr) -> bool:
+    """Whether a step with this term surely leaves the running value alone.
+
+    A literal zero factor makes a term of a sum zero, as in `split_guards`.
+    """
+    match term:
+        case Const(value):
+            return bool(value == reducer.identity[0].value)
+        case BinaryOp("*", a, b) if _adds(reducer):
+            return changes_nothing(reducer, a) or changes_nothing(reducer, b)
+        case Cast(value) if _adds(reducer):
+            return changes_nothing(reducer, value)
+        case _:
+            return False
+
+
 def combines_in_place(reducer: Reducer) -> bool:
     """Whether each operand occurs at most once, so that no value has to be named."""
     if len(reducer.combine) > 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tensorc.arith.affine import Env, Range, interval, substitute
+from tensorc.arith.simplify import simplify_expr
 from tensorc.ir.affine import Affine
 from tensorc.ir.expr import Expr
 from tensorc.ir.visit import map_affines
@@ -56,7 +57,7 @@ def settle(scene: Scene) -> Scene | None:
         skip = skip or verdict is False
     values, conditions = scene.values, scene.conditions
     if any(status(p, env, facts) is not None for p in conditions):
-        values = tuple(prune(v, env, facts) for v in values)
+        values = tuple(simplify_expr(prune(v, env, facts)) for v in values)
         conditions = conditions_in(values, env, facts)
     if (
         len(domain) == len(scene.domain)

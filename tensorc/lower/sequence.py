@@ -44,8 +44,11 @@ def _merge(a: Stmt, b: Stmt) -> Stmt | None:
 def conditional(p: Affine, then: Stmt | None, orelse: Stmt | None) -> Stmt | None:
     """Branch on one predicate; an empty side needs no branch of its own."""
     if then is not None:
-        # Both sides alike: the predicate made no difference here.
-        return then if then == orelse else IfThenElse((p,), then, orelse)
+        if then == orelse:  # the predicate made no difference here
+            return then
+        if orelse is None and isinstance(then, IfThenElse) and then.orelse is None:
+            return IfThenElse((p, *then.conditions), then.then)
+        return IfThenElse((p,), then, orelse)
     return None if orelse is None else IfThenElse((negation(p),), orelse)
 
 

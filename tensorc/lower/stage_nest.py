@@ -13,7 +13,7 @@ from tensorc.ir.stmt import Allocate, Let, Seq, Stmt, Store
 from tensorc.lower.instance import Leaf
 from tensorc.lower.nest import Attached, Make, Nest, Special, generate, generate_update, make_nest
 from tensorc.lower.placement import Placed
-from tensorc.lower.reducing import combines_in_place, replace_vars
+from tensorc.lower.reducing import changes_nothing, combines_in_place, replace_vars
 from tensorc.lower.register_tile import Tile
 from tensorc.lower.scene import Scene, bare, specialize, specialize_expr
 from tensorc.lower.sequence import guarded, sequence
@@ -158,7 +158,7 @@ def _guard(scene: Scene, predicates: tuple[Affine, ...], stores: list[Store]) ->
     return guarded(tuple(specialize(p, scene.env) for p in predicates), s)
 
 
-def _updater(code: StageCode, reducer: Reducer) -> Callable[[Elements, Scene], Stmt]:
+def _updater(code: StageCode, reducer: Reducer) -> Callable[[Elements, Scene], Stmt | None]:
     if combines_in_place(reducer):
         return lambda elements, scene: _update_in_place(elements, reducer, scene)
     # Names of the values so far, of the new terms, and of the results.
@@ -168,7 +168,9 @@ def _updater(code: StageCode, reducer: Reducer) -> Callable[[Elements, Scene], S
     return lambda elements, scene: _update_by_name(elements, reducer, names, results, scene)
 
 
-def _update_in_place(elements: Elements, reducer: Reducer, scene: Scene) -> Stmt:
+def _update_in_place(elements: Elements, reducer: Reducer, scene: Scene) -> Stmt | None:
+    if changes_nothing(reducer, scene.values[0]):
+        return None
     ((buffer, index),) = elements
     so_far = Load(buffer, index)
     value = replace_vars(
