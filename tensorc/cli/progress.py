@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -154,7 +154,7 @@ def view(subject: Subject, console: Console) -> Iterator[PlainView | LiveView]:
 
 
 def print_errors(
-    console: Console, errors: Sequence[tuple[str, int]], messages: dict[str, str]
+    console: Console, errors: Sequence[tuple[str, int]], messages: Mapping[str, str]
 ) -> None:
     """Print each kind of error with how often it came and the first message of its kind."""
     for kind, count in errors:

@@ -14,6 +14,7 @@ from tensorc.cli.log import entries
 from tensorc.cli.parameters import TargetParameter
 from tensorc.cli.workload import parse
 from tensorc.driver.compile import best_steps, compile_state
+from tensorc.ir.func import PrimFunc
 from tensorc.ir.printer import print_func
 from tensorc.lower.pipeline import stages
 from tensorc.measure.records import NO_ERROR, Database, Record
@@ -157,13 +158,20 @@ def _parts(subject: Subject, wanted: dict[str, bool], rules: str) -> Iterator[st
         yield f"## Loops\n{print_state(subject.state)}"
         yield f"## Schedule\n{python_code(subject.state.steps)}"
     if wanted["ir"]:
-        for name, func in stages(subject.state, subject.target, "kernel"):
-            yield f"## IR after {name}\n{print_func(func)}"
+        yield from _stages(subject)
     if wanted["source"]:
         function = compile_state(subject.state, subject.target)
         yield f"## Source ({subject.target.kind})\n{function.source()}"
     if wanted["features"]:
         yield from _features(subject)
+
+
+def _stages(subject: Subject) -> Iterator[str]:
+    before: PrimFunc | None = None
+    for name, func in stages(subject.state, subject.target, "kernel"):
+        text = "(unchanged)" if func is before else print_func(func).rstrip()
+        yield f"## IR after {name}\n{text}"
+        before = func
 
 
 def _sketches(subject: Subject, rules: str) -> Iterator[str]:

@@ -85,16 +85,15 @@ def print_result(console: Console, subject: Workload, result: TuneResult, peak: 
     parts = [f"{subject.name}: {figures.seconds(result.best_latency)}"]
     if speed:
         parts.append(f"{figures.digits(speed)} GFLOP/s, {figures.percent(speed, peak)} of peak")
-    if result.default_latency is not None:
-        ratio = figures.ratio(result.default_latency / result.best_latency)
-        naive = figures.seconds(result.default_latency)
-        parts.append(f"{ratio} as fast as the default schedule ({naive})")
+    ratio = figures.ratio(result.default_latency / result.best_latency)
+    naive = figures.seconds(result.default_latency)
+    parts.append(f"{ratio} as fast as the default schedule ({naive})")
     console.print(Text(", ".join(parts), style="bold"), soft_wrap=True)
     console.print(
         f"{result.trials} trials, {len(result.history)} improvements; ended: {result.stopped}.",
         soft_wrap=True,
     )
-    progress.print_errors(console, result.errors, dict(result.first_messages))
+    progress.print_errors(console, result.errors, result.first_messages)
 
 
 def write_report(
