@@ -18,7 +18,7 @@ class Scene:
 
     `bound` are the variables around, outermost first. `domain`, `guards` and `conditions` hold
     undecided predicates only; `skip` says that a guard is surely false, `values` are the bodies
-    with decided selects removed. `copies` counts the versions of this nest so far.
+    with decided selects removed, which `pruned` says has happened. `copies` counts the versions of this nest so far.
     """
 
     env: dict[str, Range]
@@ -30,6 +30,7 @@ class Scene:
     values: tuple[Expr, ...] = ()
     conditions: tuple[Affine, ...] = ()
     skip: bool = False
+    pruned: bool = False
     copies: int = 1
 
     def is_open(self, name: str) -> bool:
@@ -57,7 +58,7 @@ def settle(scene: Scene) -> Scene | None:
         skip = skip or verdict is False
     values, conditions = scene.values, scene.conditions
     if any(status(p, env, facts) is not None for p in conditions):
-        values = tuple(simplify_expr(prune(v, env, facts)) for v in values)
+        values = tuple(prune(v, env, facts) for v in values)
         conditions = conditions_in(values, env, facts)
     if (
         len(domain) == len(scene.domain)
@@ -67,7 +68,7 @@ def settle(scene: Scene) -> Scene | None:
         return scene
     return replace(
         scene, domain=tuple(domain), guards=tuple(guards), values=values,
-        conditions=conditions, skip=skip,
+        conditions=conditions, skip=skip, pruned=scene.pruned or values is not scene.values,
     )  # fmt: skip
 
 
@@ -125,3 +126,10 @@ def specialize(a: Affine, env: Env) -> Affine:
 def specialize_expr(e: Expr, env: Env) -> Expr:
     """All affines of an expression specialised."""
     return map_affines(e, lambda a: substitute(a, {}, env))
+
+
+def final_values(scene: Scene) -> tuple[Expr, ...]:
+    """The bodies as they stand at the innermost point."""
+    if scene.pruned:  # what a select left behind may be a literal factor
+        return tuple(simplify_expr(value, scene.env) for value in scene.values)
+    return tuple(specialize_expr(value, scene.env) for value in scene.values)

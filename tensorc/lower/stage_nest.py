@@ -15,7 +15,7 @@ from tensorc.lower.nest import Attached, Make, Nest, Special, generate, generate
 from tensorc.lower.placement import Placed
 from tensorc.lower.reducing import changes_nothing, combines_in_place, replace_vars
 from tensorc.lower.register_tile import Tile
-from tensorc.lower.scene import Scene, bare, specialize, specialize_expr
+from tensorc.lower.scene import Scene, bare, final_values, specialize
 from tensorc.lower.sequence import guarded, sequence
 from tensorc.te.op import Reducer
 
@@ -131,8 +131,8 @@ def _spatial_nest(leaves: tuple[Leaf, ...], store: Make) -> Nest:
 
 def _assign(elements: Elements, scene: Scene) -> Stmt:
     stores = [
-        Store(buffer, specialize(index, scene.env), specialize_expr(value, scene.env))
-        for (buffer, index), value in zip(elements, scene.values, strict=True)
+        Store(buffer, specialize(index, scene.env), value)
+        for (buffer, index), value in zip(elements, final_values(scene), strict=True)
     ]
     return _guard(scene, scene.domain, stores)
 
@@ -169,14 +169,13 @@ def _updater(code: StageCode, reducer: Reducer) -> Callable[[Elements, Scene], S
 
 
 def _update_in_place(elements: Elements, reducer: Reducer, scene: Scene) -> Stmt | None:
-    if changes_nothing(reducer, scene.values[0]):
-        return None
     ((buffer, index),) = elements
-    so_far = Load(buffer, index)
-    value = replace_vars(
-        reducer.combine[0], {reducer.lhs[0]: so_far, reducer.rhs[0]: scene.values[0]}
-    )
-    store = Store(buffer, specialize(index, scene.env), specialize_expr(value, scene.env))
+    (term,) = final_values(scene)
+    if changes_nothing(reducer, term):
+        return None
+    position = specialize(index, scene.env)
+    operands: dict[str, Expr] = {reducer.lhs[0]: Load(buffer, position), reducer.rhs[0]: term}
+    store = Store(buffer, position, replace_vars(reducer.combine[0], operands))
     return _guard(scene, scene.domain + scene.guards, [store])
 
 
@@ -201,8 +200,8 @@ def _update_by_name(
 
     for x, (buffer, index) in zip(reducer.lhs, elements, strict=True):
         bind(names[x], x, buffer, Load(buffer, specialize(index, env)))
-    for x, (buffer, _), value in zip(reducer.rhs, elements, scene.values, strict=True):
-        bind(names[x], x, buffer, specialize_expr(value, env))
+    for x, (buffer, _), value in zip(reducer.rhs, elements, final_values(scene), strict=True):
+        bind(names[x], x, buffer, value)
     stores = []
     for name, (buffer, index), combine in zip(results, elements, reducer.combine, strict=True):
         var = bind(name, None, buffer, replace_vars(combine, known))
