@@ -37,7 +37,7 @@ class UntunedWarning(UserWarning):
     """There is no record for a computation: the default schedule is used."""
 
 
-def compile(  # noqa: A001  # the public name; `tensorc.compile`
+def compile(  # the public name; `tensorc.compile`
     tensors: Computation,
     target: Target | str = "llvm",
     *,

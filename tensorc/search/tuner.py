@@ -69,7 +69,7 @@ class TuneOptions:
     seed: int = 0
     early_stopping: int | None = None
     round_size: int = 24
-    evolution: EvolutionOptions = EvolutionOptions()
+    evolution: EvolutionOptions = field(default_factory=EvolutionOptions)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

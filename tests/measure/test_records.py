@@ -9,8 +9,8 @@ import pytest
 
 from tensorc import te
 from tensorc.measure.records import Database, Record, TaskInfo
-from tensorc.schedule.steps import AnnotationStep, SplitStep
 from tensorc.schedule.state import Annotation
+from tensorc.schedule.steps import AnnotationStep, SplitStep
 from tensorc.support.errors import RecordError
 from tensorc.target import Target
 from tensorc.te.dag import ComputeDAG
