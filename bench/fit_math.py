@@ -182,7 +182,7 @@ FITS = (
     ),
 )  # fmt: skip
 
-_HEADER = '''"""Coefficients of the polynomials of `math_functions`, constant first, by bits of the type.
+_HEADER = '''"""Coefficients of the polynomials of `math_functions`, constant first, by width.
 
 Written by `bench/fit_math.py`; the comment at each gives the largest weighted error, which is the
 relative error it causes.

@@ -1,4 +1,4 @@
-"""Coefficients of the polynomials of `math_functions`, constant first, by bits of the type.
+"""Coefficients of the polynomials of `math_functions`, constant first, by width.
 
 Written by `bench/fit_math.py`; the comment at each gives the largest weighted error, which is the
 relative error it causes.

@@ -123,6 +123,17 @@ class IndexWriter(Writer, ABC):
         self.scopes[level].integers[key] = ssa
         return ssa
 
+    def _multiple(self, x: str, c: int) -> str:
+        """The product of an index value and a constant."""
+        if c == 1:
+            return x
+        level = self.level[x]
+        cache = self.scopes[level].integers
+        known = cache.get((x, c))
+        if known is None:
+            known = cache[x, c] = self.op_at(level, f"mul nsw i64 {x}, {c}")
+        return known
+
     def integer(self, const: int, terms: Terms) -> str:
         """A settled affine as an `i64`."""
         if not terms:
@@ -136,7 +147,7 @@ class IndexWriter(Writer, ABC):
             cache = self.scopes[level].integers
             known = cache.get(key)
             if known is None:
-                part = x if c == 1 else self.op_at(level, f"mul nsw i64 {x}, {c}")
+                part = self._multiple(x, c)
                 known = self.op_at(level, f"add nsw i64 {total}, {part}") if total else part
                 cache[key] = known
             total = known
@@ -161,7 +172,7 @@ class IndexWriter(Writer, ABC):
                 q = cache.get(key)
                 if q is None:
                     element = memory_type(buffer.dtype)
-                    part = x if c == 1 else self.op_at(level, f"mul nsw i64 {x}, {c}")
+                    part = self._multiple(x, c)
                     q = self.op_at(level, f"getelementptr {element}, ptr {p}, i64 {part}")
                     cache[key] = q
                 p = q

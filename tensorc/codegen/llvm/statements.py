@@ -17,7 +17,8 @@ from tensorc.codegen.llvm.traits import has_opaque
 from tensorc.codegen.llvm.types import memory_type, needs_conversion, register_type
 from tensorc.codegen.llvm.writer import Module, flatten
 from tensorc.ir.affine import Affine
-from tensorc.ir.expr import lanes_of
+from tensorc.ir.dtype import FLOAT32, compute_dtype
+from tensorc.ir.expr import Cast, dtype_of, lanes_of
 from tensorc.ir.func import Buffer
 from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Seq, Stmt, Store
 from tensorc.support.errors import CodegenError
@@ -79,9 +80,7 @@ class FunctionWriter(ExpressionWriter):
         lanes = self._lanes.get(id(s))
         if lanes is None:
             lanes = self._lanes[id(s)] = lanes_of(s.value)
-        x = self.value(s.value, lanes)
-        if needs_conversion(buffer.dtype):
-            x = to_memory(self, x, buffer.dtype, lanes)
+        x = self._stored_value(s, lanes)
         const, terms = self.settle(s.index)
         of = memory_type(buffer.dtype, lanes)
         if lanes > 1 and stride not in (1, -1):
@@ -100,6 +99,16 @@ class FunctionWriter(ExpressionWriter):
         if buffer.scope != "local":
             for scope in self.scopes:
                 scope.loads.pop(buffer.name, None)
+
+    def _stored_value(self, s: Store, lanes: int) -> str:
+        """The value to store, in memory form."""
+        dtype, value = s.buffer.dtype, s.value
+        if not needs_conversion(dtype):
+            return self.value(value, lanes)
+        if isinstance(value, Cast) and value.dtype == dtype and dtype.is_float:
+            # Storing rounds, so a cast of a float32 to the type of the buffer need not.
+            value = value.value if compute_dtype(dtype_of(value.value)) == FLOAT32 else value
+        return to_memory(self, self.value(value, lanes), dtype, lanes)
 
     def _for(self, s: For) -> None:
         if s.kind is ForKind.UNROLLED or s.extent <= 1:

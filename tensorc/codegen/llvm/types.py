@@ -6,6 +6,7 @@ a bool is an `i8` and a 16-bit float an `i16`, which the conversions take apart.
 
 from __future__ import annotations
 
+import math
 import struct
 from functools import cache
 
@@ -56,7 +57,6 @@ def _nearest_float32(value: float) -> float:
         return float("inf") if value > 0 else float("-inf")
 
 
-@cache
 def constant(value: float, dtype: DType, lanes: int = 1) -> str:
     """A literal in register form, without its type.
 
@@ -64,7 +64,14 @@ def constant(value: float, dtype: DType, lanes: int = 1) -> str:
     >>> constant(1.0, FLOAT32), constant(3, INT32, 4), constant(0, INT32, 4)
     ('0x3FF0000000000000', 'splat (i32 3)', 'zeroinitializer')
     """
-    text = _scalar_constant(value, dtype)
+    # As keys of a cache, 0.0 and -0.0 would be the same.
+    negative_zero = value == 0 and dtype.is_float and math.copysign(1.0, value) < 0
+    return _constant(value, dtype, lanes, negative_zero)
+
+
+@cache
+def _constant(value: float, dtype: DType, lanes: int, negative_zero: bool) -> str:
+    text = _scalar_constant(-0.0 if negative_zero else value, dtype)
     if lanes == 1:
         return text
     if text in ("0", "0x0000000000000000", "false"):
