@@ -65,11 +65,13 @@ class Generator:
 
     def position(self, size: int, span: int) -> Affine:
         """An index such that `span` positions from it on lie in `[0, size)`."""
-        integers = [b for b in self.buffers if b.dtype in (INT32, INT64)]
+        # The range is a promise: only inputs, which are never stored to, are known to keep it.
+        inputs = [b for b in self.buffers if b.name not in self.written]
+        integers = [b for b in inputs if b.dtype in (INT32, INT64)]
         if integers and self.rng.random() < 0.1:
             buffer = self.rng.choice(integers)
             value = Load(buffer, self.position(buffer.size, 1))
-            return of_atom(FloorMod(of_atom(Opaque(value, 0, 99)), size - span + 1))
+            return of_atom(FloorMod(of_atom(Opaque(value, -9, 9)), size - span + 1))
         a = self.affine()
         low, high = interval(a, self.ranges)
         if low < 0 or high + span > size:

@@ -1,0 +1,83 @@
+"""What one C file consists of: types and inline functions, defined when first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from tensorc.codegen.c.types import SCALARS, bits_of
+from tensorc.support.errors import CodegenError
+
+_HEAD: Final = """\
+#include <stddef.h>
+#include <stdint.h>
+"""
+_INTRINSICS: Final = """\
+#if defined(__x86_64__) || defined(__i386__)
+#include <immintrin.h>
+#endif
+"""
+# Vectors wider than the machine's are passed to inline functions only; say nothing of their ABI.
+_QUIET: Final = """\
+#pragma GCC diagnostic ignored "-Wpsabi"
+#define TC_INLINE static inline __attribute__((always_inline, unused))
+"""
+_PARALLEL: Final = """\
+/* Absent, parallel loops run serially. */
+extern void tensorc_parallel_for(void (*body)(void *, int64_t, int64_t, int32_t), void *context,
+                                 int64_t count) __attribute__((weak));
+"""
+
+
+@dataclass(slots=True)
+class Module:
+    """The parts of a C file."""
+
+    definitions: dict[str, str] = field(default_factory=dict)
+    functions: list[str] = field(default_factory=list)
+    has_intrinsics: bool = False
+    has_parallel: bool = False
+
+    def define(self, name: str, write: Callable[[], str]) -> str:
+        """Return `name`, its definition written first if it is new."""
+        if name not in self.definitions:
+            # What the definition needs is defined while it is written, so comes before it.
+            self.definitions[name] = ""
+            text = write()
+            del self.definitions[name]
+            self.definitions[name] = text
+        return name
+
+    def type(self, element: str, lanes: int) -> str:
+        """The type of a value in registers."""
+        scalar = SCALARS[element]
+        if lanes == 1:
+            return scalar
+        if lanes & (lanes - 1):
+            raise CodegenError(f"Expected vectors of a power of two of lanes, got {lanes}.")
+        size = bits_of(element) // 8 * lanes
+        name = f"tc_{element}x{lanes}"
+        return self.define(
+            name, lambda: f"typedef {scalar} {name} __attribute__((vector_size({size})));\n"
+        )
+
+    def memory_type(self, element: str, lanes: int) -> str:
+        """The type of a vector in memory, with the alignment of one element."""
+        scalar = SCALARS[element]
+        if lanes == 1:
+            return scalar
+        align = bits_of(element) // 8
+        name = f"tc_{element}x{lanes}_memory"
+        attributes = f"vector_size({align * lanes}), aligned({align}), may_alias"
+        return self.define(
+            name, lambda: f"typedef {scalar} {name} __attribute__(({attributes}));\n"
+        )
+
+    def text(self) -> str:
+        """The whole file."""
+        head = [_HEAD, _INTRINSICS if self.has_intrinsics else "", _QUIET]
+        parallel = [_PARALLEL] if self.has_parallel else []
+        return "\n".join(
+            filter(None, [*head, *parallel, *self.definitions.values(), *self.functions])
+        )
