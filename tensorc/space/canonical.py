@@ -7,12 +7,52 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tensorc.schedule.access import body_of
 from tensorc.schedule.bounds import Bounds
 from tensorc.schedule.steps import Col, LocateStep
 from tensorc.space.columns import Columns
 from tensorc.space.constraints import Constraints
 from tensorc.space.decisions import Choice, Rows
 from tensorc.space.draft import Draft
+from tensorc.space.features.operations import lines_per_step
+from tensorc.space.task import SearchTask
+from tensorc.space.unrolling import body_copies, deepest_guest, vector_flags
+
+
+# Lines of generated text that unrolling may make of one stage; more compiles too slowly.
+_MOST_LINES = 2000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UnrollColumn:
+    """The unrolling limit of a stage.
+
+    Attributes:
+        choice: The decision.
+        lines: Lines of text for each copy of the body.
+        lanes: Elements of a vector.
+    """
+
+    choice: Choice
+    lines: int
+    lanes: int
+
+    def settle(self, rows: Rows, bounds: Bounds) -> None:
+        """Lower the limit, in place, to the least that unrolls the same, or to what is compiled."""
+        stage, column = self.choice.stage, self.choice.first
+        loops = bounds.nests[stage].own
+        vectors = vector_flags(bounds.state, stage)
+        guest = deepest_guest(bounds.state, bounds, stage)
+        wanted = rows[:, column]
+        least, *more = self.choice.options
+        copies, _ = body_copies(loops, vectors, guest, least, self.lanes)
+        value = np.full(len(rows), least, np.int64)
+        for limit in more:
+            larger, _ = body_copies(loops, vectors, guest, limit, self.lanes)
+            taken = (wanted >= limit) & (larger != copies) & (larger * self.lines <= _MOST_LINES)
+            value = np.where(taken, limit, value)
+            copies = np.where(taken, larger, copies)
+        rows[:, column] = value
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,27 +64,40 @@ class Canonical:
         locations: The steps with a location column, consumers first.
         parallel: The choices of parallel loops.
         located: The location column of each stage that has one.
+        unrolls: The choices of unrolling.
     """
 
     constraints: Constraints
     locations: tuple[LocateStep, ...]
     parallel: tuple[Choice, ...]
     located: dict[str, int]
+    unrolls: tuple[UnrollColumn, ...]
 
     @classmethod
-    def of(cls, draft: Draft, columns: Columns, constraints: Constraints) -> Canonical:
+    def of(
+        cls, task: SearchTask, draft: Draft, columns: Columns, constraints: Constraints
+    ) -> Canonical:
         """Collect what is needed."""
         steps = tuple(
             s for s in draft.state.steps if isinstance(s, LocateStep) and isinstance(s.level, Col)
         )
         parallel = tuple(c for c in columns.choices if c.what == "parallel")
         located = {s.stage: s.level.index for s in steps if isinstance(s.level, Col)}
-        return cls(constraints, steps, parallel, located)
+        unrolls = tuple(
+            UnrollColumn(
+                c,
+                max(lines_per_step(body_of(draft.state, c.stage)), 1),
+                task.target.lanes(draft.op(c.stage).dtype.bits),
+            )
+            for c in columns.choices
+            if c.what == "unroll"
+        )
+        return cls(constraints, steps, parallel, located, unrolls)
 
     def apply(self, rows: Rows, bounds_of: Callable[[Rows], Bounds]) -> Rows:
         """Return canonical rows; applying this again changes nothing."""
         rows = self.constraints.repair(rows)
-        if not len(rows) or not (self.locations or self.parallel):
+        if not len(rows) or not (self.locations or self.parallel or self.unrolls):
             return rows
         bounds = bounds_of(rows)
         rows = rows.copy()
@@ -60,6 +113,8 @@ class Canonical:
         for choice in self.parallel:
             own = [loop.extent for loop in bounds.nests[choice.stage].own]
             _fall(rows, choice.first, own, choice.options[0])
+        for unroll in self.unrolls:
+            unroll.settle(rows, bounds)
         return rows
 
 

@@ -75,28 +75,38 @@ class TileColumns:
         return rows
 
 
-def tile_columns(tile: Tile, lanes: int, *, is_vector: bool, is_gpu: bool) -> TileColumns:
-    """The columns of one split; lengths of the vector axis fill vectors of `lanes`."""
-    table = tile_table(tile.extent, tile.count, _lengths(tile, lanes, is_vector, is_gpu))
+def tile_columns(tile: Tile, lengths: tuple[int, ...]) -> TileColumns:
+    """The columns of one split whose innermost length is one of `lengths`."""
+    table = tile_table(tile.extent, tile.count, lengths)
     inner, first = np.unique(table[:, -1], return_index=True)
     starts = np.append(first, len(table)).astype(np.int64)
     return TileColumns(tile, table, inner, starts, np.sort(_encode(table)))
 
 
-def _lengths(tile: Tile, lanes: int, is_vector: bool, is_gpu: bool) -> tuple[int, ...]:
+def inner_choices(
+    tile: Tile, lanes: int, cap: int, *, is_vector: bool, is_gpu: bool
+) -> tuple[int, ...]:
+    """The innermost lengths of a split.
+
+    Args:
+        tile: The split.
+        lanes: Elements of a vector.
+        cap: The greatest length of a spatial loop.
+        is_vector: Whether the innermost loop is the vectorised one of a register tile.
+        is_gpu: Whether the machine is a GPU.
+    """
     extent = tile.extent
     if tile.role == "factor":
         return _factor_lengths(extent, lanes)
     if tile.role == "chunk":
-        return tuple(n for n in (lanes * 2**k for k in range(16)) if n <= min(extent, _CHUNK)) or (
-            extent,
-        )
-    if is_vector or tile.role == "lanes":
-        return vector_lengths(extent, MAX_INNER, VECTOR_WASTE, lanes)
+        chunks = tuple(n for n in (lanes * 2**k for k in range(16)) if n <= min(extent, _CHUNK))
+        return chunks or (extent,)
+    if (is_vector or tile.role == "lanes" or cap == lanes) and not is_gpu:
+        return vector_lengths(extent, cap, VECTOR_WASTE, lanes)
     if tile.kind is IterKind.REDUCE and not is_gpu:
         return divisors(extent)  # long runs keep accumulators in registers
     exact = tile.kind is IterKind.REDUCE or tile.count == 1
-    return inner_lengths(extent, MAX_INNER, 0.0 if exact else WASTE)
+    return inner_lengths(extent, cap, 0.0 if exact else WASTE)
 
 
 def _factor_lengths(extent: int, lanes: int) -> tuple[int, ...]:

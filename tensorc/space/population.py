@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from tensorc.arith.sizes import Size
 from tensorc.schedule.relations import extents
 from tensorc.schedule.stage import Annotation, At, AtLevel, Inlined, IterKind, Stage
-from tensorc.schedule.steps import AnnotationStep, LocateStep, MarkStep, ReorderStep
+from tensorc.schedule.steps import AnnotationStep, LocateStep, MarkStep, PragmaStep, ReorderStep
+from tensorc.space.concrete import AUTO_UNROLL
 from tensorc.space.decisions import Tile
 from tensorc.space.draft import Draft
 from tensorc.space.inquiries import has_reduce, readers
@@ -23,6 +24,10 @@ from tensorc.space.task import SearchTask
 UNROLL_STEPS = (0, 16, 64, 512)
 # A stage with fewer operations than this may be faster on one core.
 _SERIAL_WORK = 1 << 18
+# A loop of fewer iterations is not split between cores.
+_LONG = 4096
+# Vectors of a register tile that are written out one by one.
+_COPY_OUT_STEPS = 32
 # The stride up to which it pays to vectorise along an axis a read walks in steps.
 _NEAR = 4
 
@@ -32,7 +37,7 @@ def annotate(task: SearchTask, draft: Draft) -> Draft:
     names = live_stages(draft)
     untiled = [name for name in names if not draft.stage(name).relations]
     for name in names:
-        draft = _vector_tile(draft, name)
+        draft = _vector_tile(task, draft, name)
     for name in reversed(untiled):
         draft = _locate(draft, name)
     for name in names:
@@ -68,6 +73,13 @@ def register_tiles(draft: Draft, stage: str) -> list[Tile]:
 def vector_tile(tiles: Iterable[Tile]) -> Tile | None:
     """The tile whose innermost loop is vectorised: the last axis that is more than a point."""
     return next((t for t in reversed(list(tiles)) if t.extent > 1), None)
+
+
+def is_around_unrolled(draft: Draft, tile: Tile) -> bool:
+    """Whether a rule has unrolled whole axes of the stage inside this tile: one vector is enough."""
+    iterators = draft.stage(tile.stage).iterators
+    unrolled = any(i.annotation is Annotation.UNROLL and "." not in i.name for i in iterators)
+    return unrolled and tile.count == 1 and tile.kind is IterKind.SPATIAL
 
 
 def location_limit(draft: Draft, target: str) -> int:
@@ -121,7 +133,7 @@ def _shared_loops(draft: Draft, reader: str, target: str) -> int | None:
     return sum(a == b for a, b in zip(around, nest, strict=False))
 
 
-def _vector_tile(draft: Draft, name: str) -> Draft:
+def _vector_tile(task: SearchTask, draft: Draft, name: str) -> Draft:
     """Fix the loops of the innermost level: unrolled, and the last one vectorised."""
     tiles = register_tiles(draft, name)
     if tiles:
@@ -130,9 +142,28 @@ def _vector_tile(draft: Draft, name: str) -> Draft:
     unrolled = [i.name for i in stage.iterators if i.annotation is Annotation.UNROLL]
     if unrolled:
         return _vectorize_around(draft, name, unrolled)
-    if not stage.relations and has_reduce(draft, name):
+    if stage.relations:
+        return _vectorize_follower(draft, name)
+    if has_reduce(draft, name):
         return _vectorize_reduction(draft, name)
-    return draft
+    return _chunk(task, draft, name)
+
+
+def _chunk(task: SearchTask, draft: Draft, name: str) -> Draft:
+    """Split a single long loop in two, for cores and for lanes."""
+    op = draft.op(name)
+    wide = [(a, e) for a, e in zip(op.axes, op.shape, strict=True) if _wide(e)]
+    if task.target.num_cores == 1 or len(wide) != 1 or not draft.state.dag.is_output(name):
+        return draft
+    axis, extent = wide[0]
+    if not isinstance(extent, int) or extent < _LONG:
+        return draft
+    split = draft.tile(name, axis, 1, "chunk")
+    rest = tuple(n for n in split.stage(name).names() if not n.startswith(f"{axis}."))
+    return split.do(
+        ReorderStep(name, (*rest, f"{axis}.0", f"{axis}.1")),
+        AnnotationStep(name, f"{axis}.1", Annotation.VECTORIZE),
+    )
 
 
 def _mark_register_tile(draft: Draft, name: str, tiles: list[Tile]) -> Draft:
@@ -246,9 +277,6 @@ def _vectorize(draft: Draft, name: str) -> Draft:
         return draft
     if not loops or loops[-1].kind is IterKind.REDUCE:
         return draft
-    if stage.relations:  # tiled like its producer: one loop of the innermost tile
-        inner = _last_wide(draft, name)
-        return draft.do(AnnotationStep(name, inner, Annotation.VECTORIZE)) if inner else draft
     strides = read_strides(draft.state, name, draft.op(name).axes[-1])
     even = all(isinstance(s, int) and abs(s) <= 1 for s in strides)
     run = 1
@@ -257,6 +285,21 @@ def _vectorize(draft: Draft, name: str) -> Draft:
     options = sorted({1, run}) if even else [0, 1]
     draft, count = draft.choose(name, "vectorize", options)
     return draft.do(MarkStep(name, "vectorize", count))
+
+
+def _vectorize_follower(draft: Draft, name: str) -> Draft:
+    """A stage tiled like its producer: vectorise a row of the tile, write all of a small one out.
+
+    What it reads can only be in registers if every index is a constant.
+    """
+    inner = None if has_reduce(draft, name) else _last_wide(draft, name)
+    if inner is None:
+        return draft
+    first = draft.stage(name).names()[0]
+    return draft.do(
+        AnnotationStep(name, inner, Annotation.VECTORIZE),
+        PragmaStep(name, first, AUTO_UNROLL, _COPY_OUT_STEPS),
+    )
 
 
 def _last_wide(draft: Draft, name: str) -> str | None:

@@ -14,7 +14,7 @@ from tensorc.schedule.replay import replay
 from tensorc.schedule.state import State
 from tensorc.schedule.steps import LocateStep, Step
 from tensorc.space.canonical import Canonical
-from tensorc.space.columns import Columns, tile_columns
+from tensorc.space.columns import MAX_INNER, Columns, inner_choices, tile_columns
 from tensorc.space.concrete import concrete_steps, recover_row
 from tensorc.space.constraints import (
     Constraints,
@@ -30,7 +30,13 @@ from tensorc.space.features.plan import Plan, make_plan
 from tensorc.space.features.population import features
 from tensorc.space.inquiries import readers
 from tensorc.space.nests import homes, nest_loops
-from tensorc.space.population import annotate, live_stages, register_tiles, vector_tile
+from tensorc.space.population import (
+    annotate,
+    is_around_unrolled,
+    live_stages,
+    register_tiles,
+    vector_tile,
+)
 from tensorc.space.sampling import RegisterTile, sample
 from tensorc.space.sketch import Sketch
 from tensorc.space.task import SearchTask
@@ -64,7 +70,7 @@ class Space:
         self.constraints = Constraints(
             tuple(group.budget for group in self._groups), _repairs(self.draft, self.columns)
         )
-        self._canonical = Canonical.of(self.draft, self.columns, self.constraints)
+        self._canonical = Canonical.of(task, self.draft, self.columns, self.constraints)
         self._plan: Plan | None = None
         generator = np.random.default_rng(7)
         self._factors: Rows = generator.integers(1, 2**62, self.columns.width) | 1
@@ -160,15 +166,15 @@ class Space:
 
 def _columns(task: SearchTask, draft: Draft) -> Columns:
     vectors = {vector_tile(register_tiles(draft, stage)) for stage in live_stages(draft)}
-    tiles = tuple(
-        tile_columns(
-            d, _lanes(task, draft, d.stage), is_vector=d in vectors, is_gpu=task.target.is_gpu
-        )
-        for d in draft.decisions
-        if isinstance(d, Tile)
-    )
+    tiles = []
+    for d in draft.decisions:
+        if isinstance(d, Tile):
+            lanes, gpu = _lanes(task, draft, d.stage), task.target.is_gpu
+            cap = lanes if is_around_unrolled(draft, d) and not gpu else MAX_INNER
+            lengths = inner_choices(d, lanes, cap, is_vector=d in vectors, is_gpu=gpu)
+            tiles.append(tile_columns(d, lengths))
     choices = tuple(d for d in draft.decisions if isinstance(d, Choice))
-    return Columns(tiles, choices, draft.width)
+    return Columns(tuple(tiles), choices, draft.width)
 
 
 def _lanes(task: SearchTask, draft: Draft, stage: str) -> int:

@@ -15,6 +15,17 @@ from tensorc.schedule.state import State
 MAX_UNROLLED_VECTORS = 8
 
 
+def vector_flags(state: State, name: str) -> list[Any]:
+    """For each of a stage's own loops, whether it is vectorised."""
+    stage = state.stages[name]
+    marked: Any = dict(stage.marks).get("vectorize", 0)
+    count = len(stage.iterators)
+    return [
+        (i.annotation is Annotation.VECTORIZE) | (count - k <= marked)
+        for k, i in enumerate(stage.iterators)
+    ]
+
+
 def deepest_guest(state: State, bounds: Bounds, name: str) -> Any:
     """The number of the innermost of a stage's own loops in which another is computed, or -1."""
     deepest: Any = -1

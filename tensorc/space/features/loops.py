@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tensorc.schedule.bounds import Bounds, Loop, Nest
 from tensorc.schedule.stage import Annotation, AtLevel, IterKind
 from tensorc.schedule.state import State
+from tensorc.space.unrolling import vector_flags
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -81,12 +82,8 @@ def loop_arrays(state: State, bounds: Bounds, name: str, rows: int) -> LoopArray
     inside = np.ones((len(loops) + 1, rows))
     for k in range(len(loops) - 1, -1, -1):
         inside[k] = inside[k + 1] * extents[k]
-    vectors = dict(state.stages[name].marks).get("vectorize", 0)
-    first = len(nest.outer)
-    vector = [
-        (loop.annotation is Annotation.VECTORIZE) | ((k >= first) & (len(loops) - k <= vectors))
-        for k, loop in enumerate(loops)
-    ]
+    vector = [loop.annotation is Annotation.VECTORIZE for loop in nest.outer]
+    vector += vector_flags(state, name)
     return LoopArrays(
         nest,
         extents,

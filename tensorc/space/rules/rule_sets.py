@@ -13,8 +13,10 @@ from tensorc.space.rules.add_cache_write import AddCacheWrite
 from tensorc.space.rules.add_rfactor import AddRfactor
 from tensorc.space.rules.always_inline import AlwaysInline
 from tensorc.space.rules.cross_thread_reduction import CrossThreadReduction
+from tensorc.space.rules.inline_padding import InlinePadding
 from tensorc.space.rules.multi_level_tiling import MultiLevelTiling
 from tensorc.space.rules.multi_level_tiling_with_fusion import MultiLevelTilingWithFusion
+from tensorc.space.rules.pack_operand import PackOperand
 from tensorc.space.rules.simplify_compute_with_const_tensor import SimplifyComputeWithConstTensor
 from tensorc.space.rules.skip_stage import SkipStage
 from tensorc.space.rules.special_compute_location import SpecialComputeLocation
@@ -55,4 +57,7 @@ _ANSOR: Final = RuleSet(
     ),
 )
 
-RULE_SETS: Final[Mapping[str, RuleSet]] = MappingProxyType({"ansor": _ANSOR, "default": _ANSOR})
+# Ansor's and what it lacks: data layout and borders are part of the space (on CPUs).
+_DEFAULT: Final = RuleSet(cpu=(PackOperand(), InlinePadding(), *_ANSOR.cpu), gpu=_ANSOR.gpu)
+
+RULE_SETS: Final[Mapping[str, RuleSet]] = MappingProxyType({"ansor": _ANSOR, "default": _DEFAULT})
