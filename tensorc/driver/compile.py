@@ -94,7 +94,7 @@ def compile_state(
         constants=constants,
         threads=target.num_cores,
         ir=lambda: print_func(func),
-        schedule=lambda: python_code(state),
+        schedule=lambda: python_code(state.steps),
     )
 
 

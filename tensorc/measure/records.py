@@ -105,6 +105,11 @@ class Record:
         """Seconds of the fastest window; None after an error."""
         return min(self.latencies) if self.latencies and self.error == NO_ERROR else None
 
+    @property
+    def error_kind(self) -> str:
+        """The kind of error, by the name that a measurement has for it."""
+        return self.error
+
     def to_json(self) -> dict[str, object]:
         """Return every field as JSON values."""
         return {
