@@ -70,8 +70,8 @@ class Subject:
     time_budget: float | None = None
 
 
-def line(subject: Subject, progress: Progress) -> str:
-    """Write how far a search is."""
+def line(subject: Subject, progress: Progress, left: float | None) -> str:
+    """Write how far a search is, and that it takes `left` more seconds."""
     speed = figures.rate(subject.flops, progress.best)
     parts = [
         subject.name,
@@ -82,18 +82,31 @@ def line(subject: Subject, progress: Progress) -> str:
         parts.append(f"{figures.digits(speed)} GFLOP/s")
     if speed and subject.peak:
         parts.append(f"{figures.percent(speed, subject.peak)} of peak")
-    parts.append(f"ETA {figures.seconds(remaining(subject, progress))}")
+    parts.append(f"ETA {figures.seconds(left)}")
     return "  ".join(parts)
 
 
-def remaining(subject: Subject, progress: Progress) -> float | None:
-    """Estimate the seconds until all trials are done or the time is used up."""
-    left = progress.total - progress.trials
-    by_trials = progress.elapsed / progress.trials * left if progress.trials else None
-    if subject.time_budget is None:
-        return by_trials
-    by_time = max(0.0, subject.time_budget - progress.elapsed)
-    return by_time if by_trials is None else min(by_trials, by_time)
+@dataclass(slots=True)
+class Clock:
+    """Estimates when a search ends.
+
+    What came before the first measurement of this run (trials of an earlier run, the making of the
+    first candidates) says nothing of the pace.
+    """
+
+    time_budget: float | None = None
+    _first: Progress | None = field(default=None, init=False)
+
+    def left(self, progress: Progress) -> float | None:
+        """Return the seconds until all trials are done or the time is used up; None if unknown."""
+        self._first = self._first or progress
+        trials = progress.trials - self._first.trials
+        pace = (progress.elapsed - self._first.elapsed) / trials if trials else None
+        by_trials = None if pace is None else pace * (progress.total - progress.trials)
+        if self.time_budget is None:
+            return by_trials
+        by_time = max(0.0, self.time_budget - progress.elapsed)
+        return by_time if by_trials is None else min(by_trials, by_time)
 
 
 def histogram(errors: Sequence[tuple[str, int]]) -> str:
@@ -111,16 +124,17 @@ class PlainView:
     subject: Subject
     console: Console
     interval: float = _PLAIN_SECONDS
+    clock: Clock = field(default_factory=Clock)
     _next: float = field(default=0.0, init=False)
 
     def __call__(self, progress: Progress) -> None:
         """Print a line if it is time for one."""
-        now = time.monotonic()
+        left, now = self.clock.left(progress), time.monotonic()
         if now < self._next and progress.trials < progress.total:
             return
         self._next = now + self.interval
         failed = histogram(progress.errors)
-        text = line(self.subject, progress)
+        text = line(self.subject, progress, left)
         self.console.print(Text(f"{text}  {failed}" if failed else text), soft_wrap=True)
 
 
@@ -130,13 +144,15 @@ class LiveView:
 
     subject: Subject
     live: Live
+    clock: Clock = field(default_factory=Clock)
 
     def __call__(self, progress: Progress) -> None:
         """Redraw."""
+        left = self.clock.left(progress)
         bar = Table.grid(padding=(0, 1))
         bar.add_row(
             ProgressBar(max(1, progress.total), progress.trials, width=24),
-            Text(line(self.subject, progress), no_wrap=True, overflow="ellipsis"),
+            Text(line(self.subject, progress, left), no_wrap=True, overflow="ellipsis"),
         )
         failed = histogram(progress.errors)
         self.live.update(Group(bar, Text(f"  {failed}", style="red")) if failed else bar)
@@ -145,12 +161,13 @@ class LiveView:
 @contextmanager
 def view(subject: Subject, console: Console) -> Iterator[PlainView | LiveView]:
     """Show the progress of a search for as long as the context lasts; a callback of `tune`."""
+    clock = Clock(subject.time_budget)
     if not console.is_terminal:
-        yield PlainView(subject, console)
+        yield PlainView(subject, console, clock=clock)
         return
     waiting = Text(f"{subject.name}  compiling the first candidates …")
     with Live(waiting, console=console, transient=True, refresh_per_second=8) as live:
-        yield LiveView(subject, live)
+        yield LiveView(subject, live, clock)
 
 
 def print_errors(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import numpy as np
 
 from tensorc.cli import figures
 from tensorc.cli.log import entries
@@ -18,11 +19,14 @@ from tensorc.ir.func import PrimFunc
 from tensorc.ir.printer import print_func
 from tensorc.lower.pipeline import stages
 from tensorc.measure.records import NO_ERROR, Database, Record
+from tensorc.schedule.bounds import Bounds
 from tensorc.schedule.printer import print_state
 from tensorc.schedule.python_code import python_code
 from tensorc.schedule.replay import replay
 from tensorc.schedule.state import State
 from tensorc.space.default_schedule import default_schedule
+from tensorc.space.features.names import FEATURE_NAMES
+from tensorc.space.features.population import features as statement_features
 from tensorc.space.sketch import generate_sketches
 from tensorc.target import Target
 from tensorc.te.dag import ComputeDAG
@@ -182,4 +186,12 @@ def _sketches(subject: Subject, rules: str) -> Iterator[str]:
 
 
 def _features(subject: Subject) -> Iterator[str]:
-    yield "## Features"
+    """A line for each feature that is not 0 everywhere, a column for each statement."""
+    bounds = Bounds(subject.state)
+    (logarithms,) = statement_features(subject.state, subject.target, bounds=bounds)
+    values = np.exp2(logarithms.astype(np.float64)) - 1
+    lines = [f"{'feature':26}" + "".join(f"{name[-18:]:>20}" for name in bounds.order)]
+    for name, column in zip(FEATURE_NAMES, values.T, strict=True):
+        if column.any():
+            lines.append(f"{name:26}" + "".join(f"{value:20.4g}" for value in column))
+    yield "## Features (the cost model takes log2(x + 1) of them)\n" + "\n".join(lines)

@@ -8,15 +8,17 @@ import pytest
 from rich.console import Console
 
 from tensorc.cli import progress
-from tensorc.cli.progress import LiveView, PlainView, Subject
+from tensorc.cli.progress import Clock, LiveView, PlainView, Subject
 from tensorc.search.tuner import Progress
 
-SUBJECT = Subject("GMM.1.b1", flops=2e6, peak=100.0, time_budget=20.0)
+SUBJECT = Subject("GMM.1.b1", flops=2e6, peak=100.0)
 
 
-def after(trials: int, best: float | None = 4e-5, errors: int = 0) -> Progress:
+def after(
+    trials: int, best: float | None = 4e-5, errors: int = 0, seconds: float = 2.0
+) -> Progress:
     kinds = (("RUN_TIMEOUT", errors),) if errors else ()
-    return Progress(trials, 64, 2.0, best, kinds)
+    return Progress(trials, 64, seconds, best, kinds)
 
 
 def console(terminal: bool) -> Console:
@@ -29,19 +31,26 @@ def printed(target: Console) -> str:
 
 
 def test_the_line_says_how_far_and_how_good() -> None:
-    assert progress.line(SUBJECT, after(16)) == (
+    assert progress.line(SUBJECT, after(16), 6.0) == (
         "GMM.1.b1  16/64  best 40.0 µs  50.0 GFLOP/s  50% of peak  ETA 6.00 s"
     )
 
 
 def test_the_line_without_a_result_claims_nothing() -> None:
-    assert progress.line(SUBJECT, after(1, best=None)) == "GMM.1.b1  1/64  best –  ETA 18.0 s"
+    assert progress.line(SUBJECT, after(1, best=None), None) == "GMM.1.b1  1/64  best –  ETA –"
+
+
+def test_the_pace_is_that_of_this_run() -> None:
+    clock = Clock()
+    assert clock.left(after(32, seconds=10.0)) is None
+    assert clock.left(after(40, seconds=12.0)) == 6.0
 
 
 def test_the_time_budget_cuts_the_estimate() -> None:
-    assert progress.remaining(SUBJECT, after(1)) == 18.0
-    assert progress.remaining(Subject("x", 0.0), after(1)) == 126.0
-    assert progress.remaining(Subject("x", 0.0), after(0)) is None
+    clock = Clock(time_budget=20.0)
+    assert clock.left(after(1, seconds=4.0)) == 16.0
+    assert clock.left(after(2, seconds=5.0)) == 15.0
+    assert clock.left(after(2, seconds=25.0)) == 0.0
 
 
 def test_the_histogram_counts_kinds() -> None:

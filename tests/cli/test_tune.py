@@ -1,0 +1,69 @@
+"""Tuning from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tensorc.cli.main import main
+
+SOURCE = """
+from tensorc import te
+
+def matmul(n, factor=1.0):
+    A, B = (te.placeholder((n, n), name=name) for name in "AB")
+    k = te.reduce_axis((0, n), name="k")
+    C = te.compute((n, n), lambda i, j: te.sum(A[i, k] * B[k, j] * factor, axis=k), name="C")
+    return [A, B, C]
+"""
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> str:
+    path = tmp_path / "user_kernels.py"
+    path.write_text(SOURCE)
+    return f"{path}:matmul"
+
+
+def tune(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["tune", *map(str, arguments), "--threads", "1"])
+
+
+def test_a_search_ends_with_its_result_and_reasons(spec: str, tmp_path: Path) -> None:
+    report = tmp_path / "tune.json"
+    result = tune(spec, 64, "factor=0.5", "--trials", 3, "--json", report, "--schedule")
+    assert result.exit_code == 0, result.output
+    assert "matmul(64,factor=0.5): " in result.output
+    assert "as fast as the default schedule" in result.output
+    assert "3 trials" in result.output
+    assert "ended: all trials are done." in result.output
+    data = json.loads(report.read_text())
+    assert data["trials"] == 3
+    assert data["history"][0][2] >= data["best_latency"] > 0
+    assert data["schedule"] in result.output
+
+
+def test_a_database_lets_a_search_go_on(spec: str, tmp_path: Path) -> None:
+    records = tmp_path / "tune.db"
+    assert "2 trials" in tune(spec, 64, "--trials", 2, "--database", records).output
+    assert "3 trials" in tune(spec, 64, "--trials", 3, "--database", records).output
+    listed = CliRunner().invoke(main, ["log", "stats", str(records)])
+    assert "matmul(64)" in listed.output
+
+
+def test_unknown_rules_are_one_sentence(spec: str) -> None:
+    result = tune(spec, 64, "--rules", "magic")
+    assert result.exit_code == 1
+    assert result.output.strip().splitlines()[-1].startswith("Error: Unknown rule set 'magic'")
+
+
+def test_a_foreign_database_is_one_sentence(spec: str, tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.db"
+    foreign.write_text("no database\n" * 100)
+    result = tune(spec, 64, "--database", foreign)
+    assert result.exit_code == 1
+    assert f"Cannot use the database '{foreign}'" in result.output
+    assert foreign.read_text().startswith("no database")
