@@ -176,7 +176,109 @@ def double_matmul(r: Random) -> Program:
     return [A, B, C, E]
 
 
+def mixed_types(r: Random) -> Program:
+    """Conversions between types of different widths."""
+    names = ("float16", "bfloat16", "float32", "float64", "int8", "uint8", "int16", "int32", "int64")
+    a, b, c = (r.choice(names) for _ in range(3))
+    M, N = r.randint(1, 5), r.randint(1, 40)
+    A, B = te.placeholder((M, N), dtype=a, name="A"), te.placeholder((N,), dtype=b, name="B")
+    C = te.compute((M, N), lambda i, j: (A[i, j].astype("int32") & 15).astype(c), name="C")
+    D = te.compute((M, N), lambda i, j: C[i, j].astype("float32") + B[j].astype("float32"), name="D")
+    E = te.compute((M, N), lambda i, j: te.select(D[i, j] > 1.0, 1, 0).astype("int8"), name="E")
+    return [A, B, C, D, E] if r.random() < 0.5 else [A, B, E]
+
+
+def wide(r: Random) -> Program:
+    """Long rows, so that there are many vectors."""
+    M, N = r.randint(1, 3), r.randint(60, 200)
+    A = te.placeholder((M, N), name="A")
+    B = te.compute((M, N), lambda i, j: A[i, N - 1 - j] + j.astype("float32"), name="B")
+    k = te.reduce_axis((0, M), name="k")
+    C = te.compute((N,), lambda j: te.sum(B[k, j], axis=k), name="C")
+    return [A, C]
+
+
+def any_all(r: Random) -> Program:
+    M, N = r.randint(1, 9), r.randint(0, 12)
+    A = te.placeholder((M, N), name="A")
+    k, q = te.reduce_axis((0, N), name="k"), te.reduce_axis((0, N), name="q")
+    B = te.compute((M,), lambda i: te.any(A[i, k] > 1.0, axis=k), name="B")
+    C = te.compute((M,), lambda i: te.all(A[i, q] > -1.0, axis=q), name="C")
+    D = te.compute((M,), lambda i: te.select(te.all(B[i], C[i]), 1.0, 2.0), name="D")
+    return [A, D]
+
+
+def user_reducer(r: Random) -> Program:
+    """Sum and sum of squares at once; the values depend on two axes."""
+    M, N, L = r.randint(1, 8), r.randint(1, 7), r.randint(1, 5)
+    A = te.placeholder((N, M, L), name="A")
+    moments = te.comm_reducer(
+        lambda x, y: (x[0] + y[0], x[1] + y[1]),
+        lambda t0, t1: (te.const(0, t0), te.const(0, t1)),
+        name="moments",
+    )
+    k, q = te.reduce_axis((0, N), name="k"), te.reduce_axis((0, L), name="q")
+    first, second = te.compute(
+        (M,), lambda i: moments((A[k, i, q], A[k, i, q] * A[k, i, q]), axis=[k, q]), name="S"
+    )
+    D = te.compute((M,), lambda i: second[i] - first[i] * first[i], name="D")
+    return [A, first, D]
+
+
+def transposed_conv(r: Random) -> Program:
+    """Zeros between elements: a condition with `%`, an index with `//`."""
+    N, S, F, C = r.randint(1, 8), r.choice((1, 2, 3)), r.choice((1, 2, 3)), r.randint(1, 9)
+    A, W = te.placeholder((N, C), name="A"), te.placeholder((F, C), name="W")
+    L = (N - 1) * S + 1
+    spread = te.compute(
+        (L + 2 * F - 2, C),
+        lambda i, c: te.if_then_else(
+            te.all(i >= F - 1, i < L + F - 1, te.indexmod(i - F + 1, S) == 0),
+            A[te.indexdiv(i - F + 1, S), c],
+            0.0,
+        ),
+        name="spread",
+    )
+    k = te.reduce_axis((0, F), name="k")
+    B = te.compute(
+        (L + F - 1, C), lambda i, c: te.sum(spread[i + k, c] * W[F - 1 - k, c], axis=k), name="B"
+    )
+    return [A, W, B]
+
+
+def concatenate(r: Random) -> Program:
+    M, a, b = r.randint(1, 4), r.randint(1, 12), r.randint(1, 12)
+    A, B = te.placeholder((M, a), name="A"), te.placeholder((M, b), name="B")
+    X = te.compute((M, a), lambda i, j: A[i, j] * 2.0, name="X")
+    C = te.compute(
+        (M, a + b), lambda i, j: te.if_then_else(j < a, X[i, j], B[i, j - a]), name="C"
+    )
+    D = te.compute((a + b, M), lambda j, i: C[i, j] + 1.0, name="D")
+    return [A, B, D]
+
+
+def upsample(r: Random) -> Program:
+    H, W, C, S = r.randint(1, 5), r.randint(1, 5), r.randint(1, 10), r.choice((1, 2, 3))
+    A = te.placeholder((H, W, C), name="A")
+    B = te.compute((H, W, C), lambda h, w, c: A[h, w, c] + 1.0, name="B")
+    U = te.compute(
+        (H * S, W * S, C), lambda h, w, c: B[te.indexdiv(h, S), te.indexdiv(w, S), c], name="U"
+    )
+    return [A, te.compute(U.shape, lambda h, w, c: U[h, w, c] * 2.0, name="D")]
+
+
+def layer_norm(r: Random) -> Program:
+    M, N = r.randint(1, 6), r.randint(1, 20)
+    A, g = te.placeholder((M, N), name="A"), te.placeholder((N,), name="g")
+    k, q = te.reduce_axis((0, N), name="k"), te.reduce_axis((0, N), name="q")
+    mean = te.compute((M,), lambda i: te.sum(A[i, k] / N, axis=k), name="mean")
+    C = te.compute((M, N), lambda i, j: A[i, j] - mean[i], name="centred")
+    var = te.compute((M,), lambda i: te.sum(C[i, q] * C[i, q] / N, axis=q), name="var")
+    return [A, g, te.compute((M, N), lambda i, j: C[i, j] / te.sqrt(var[i] + 1e-3) * g[j], name="D")]
+
+
 PROGRAMS = (
     matmul, conv, pool, chain, windows, softmax, argmax, two_outputs, reshape, gather, integers,
-    triangle, scalar, double_matmul,
+    triangle, scalar, double_matmul, mixed_types, wide, any_all, user_reducer, transposed_conv,
+    concatenate, upsample, layer_norm,
 )  # fmt: skip
