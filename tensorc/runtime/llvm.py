@@ -92,6 +92,11 @@ def link_object(data: bytes, entry: str, symbols: dict[str, int]) -> tuple[int, 
     return int(tracker[entry]), (tracker, linker)
 
 
+def warm_up() -> None:
+    """Load LLVM and make the linker, so that the first kernel does not wait for it."""
+    _linker()
+
+
 def processor(target: Target) -> tuple[str, str]:
     """Return the processor and its features in LLVM's words.
 

@@ -136,14 +136,14 @@ int32_t tensorc_profile(tensorc_kernel kernel, void *const *buffers, void *works
     int32_t windows = 0;
     double fastest = warm < cold ? warm : cold;
     result->cut = options->cutoff > 0 && fastest > options->cutoff;
-    if (result->cut || now() - start >= options->budget) {
+    if (now() - start >= options->budget || (result->cut && fastest > options->window)) {
         result->calls = 1;
         samples[windows++] = fastest;
     } else {
         do {
             samples[windows++] =
                 time_window(&call, result->calls, memory, options->flush_bytes, overhead);
-        } while (windows < options->max_windows && !call.status &&
+        } while (!result->cut && windows < options->max_windows && !call.status &&
                  now() - start < options->budget &&
                  (windows < options->min_windows ||
                   count_agreeing(samples, windows, options->tolerance) < options->agreeing));

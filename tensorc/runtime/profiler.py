@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import fmean, median, pstdev
+from statistics import median
 from typing import Any
 
 from tensorc.runtime.arrays import Array
@@ -30,7 +30,7 @@ class ProfileOptions:
         max_windows: Greatest number of windows.
         agreeing: Windows that have to agree with the fastest.
         tolerance: What counts as agreement, as a fraction.
-        cutoff: Seconds beyond which a kernel is not timed further; 0 for none.
+        cutoff: Seconds beyond which a kernel is timed in one window only; 0 for none.
         flush_bytes: Memory to walk through before each call, so that it finds cold caches.
         counters: Whether to read hardware counters, where the system offers them.
     """
@@ -53,9 +53,8 @@ class Timing:
     Attributes:
         seconds: Mean of the fastest window: the estimate.
         median: Median of the windows.
-        cv: Standard deviation of the windows over their mean.
-        confidence: From 0 to 1: how many windows agree with the fastest, `n / (n + 1)` of them
-            times their share.
+        spread: How far the median lies above the fastest window, as a fraction: 0 is certain, 1 or
+            more is a single window, or chaos.
         samples: All windows in order of time, in seconds for each call.
         calls: Calls in a window.
         cut: Whether it was so slow that the timing ended early.
@@ -65,8 +64,7 @@ class Timing:
 
     seconds: float
     median: float
-    cv: float
-    confidence: float
+    spread: float
     samples: tuple[float, ...]
     calls: int
     cut: bool
@@ -126,7 +124,6 @@ def time_kernel(
         result.calls,
         bool(result.cut),
         {name: value if value >= 0 else None for name, value in zip(COUNTERS, found, strict=True)},
-        options.tolerance,
     )
 
 
@@ -153,10 +150,7 @@ def _timing(
     calls: int,
     cut: bool,
     counters: Mapping[str, float | None],
-    tolerance: float,
 ) -> Timing:
-    least, mean = min(samples), fmean(samples)
-    agreeing = sum(sample <= least * (1 + tolerance) for sample in samples)
-    confidence = agreeing / (agreeing + 1) * agreeing / len(samples)
-    cv = pstdev(samples) / mean if mean else 0.0
-    return Timing(least, median(samples), cv, confidence, samples, calls, cut, counters)
+    least, middle = min(samples), median(samples)
+    spread = middle / least - 1 if len(samples) > 1 and least else 1.0
+    return Timing(least, middle, spread, samples, calls, cut, counters)

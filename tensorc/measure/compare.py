@@ -1,0 +1,128 @@
+"""Is a candidate's output the reference's, as far as rounding allows?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tensorc.runtime.arrays import Array
+
+# Rounding of a sum of n values in another order grows with √n; the factors leave room for the
+# polynomials of mathematical functions and for a chain of a few operations.
+_BASE, _PER_ROOT = 128.0, 16.0
+_ROUNDINGS_OF_16_BITS = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """Greatest difference: `relative · (|reference| + typical size of the reference)`."""
+
+    relative: float
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every bit has to agree (NaN with NaN)."""
+        return self.relative == 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """Where an output is wrong.
+
+    Attributes:
+        count: How many elements.
+        size: Out of how many.
+        index: The worst of them.
+        got: Its value.
+        expected: The reference's.
+    """
+
+    count: int
+    size: int
+    index: tuple[int, ...]
+    got: str
+    expected: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.count} of {self.size} elements are wrong, the worst at {list(self.index)}: "
+            f"expected {self.expected}, got {self.got}"
+        )
+
+
+def tolerance_for(dtypes: list[np.dtype[Any]], terms: int) -> Tolerance:
+    """Return the tolerance of a program.
+
+    Args:
+        dtypes: The types of its output and of what the output is computed from.
+        terms: The most terms that one sum of it has.
+    """
+    widest = max(dtypes, key=_epsilon)
+    if _epsilon(dtypes[0]) == 0.0:
+        return Tolerance(0.0)
+    if widest.itemsize > 2:
+        return Tolerance(_epsilon(widest) * (_BASE + _PER_ROOT * math.sqrt(terms)))
+    computed = float(np.finfo(np.float32).eps) * (_BASE + _PER_ROOT * math.sqrt(terms))
+    return Tolerance(_ROUNDINGS_OF_16_BITS * _epsilon(widest) + computed)
+
+
+class Reference:
+    """A right output, to hold others against.
+
+    NaN agrees with NaN, and infinity with the same infinity.
+    """
+
+    def __init__(self, expected: Array, tolerance: Tolerance) -> None:
+        """Work out how far each element may be off."""
+        self._expected = expected
+        self._is_exact = tolerance.is_exact or _epsilon(expected.dtype) == 0.0
+        if self._is_exact or not expected.size:
+            return
+        work = np.float64 if expected.dtype.itemsize == 8 else np.float32
+        self._values = expected.astype(work, copy=False)
+        self._bound = np.abs(self._values)
+        self._bound += work(_typical(self._values))
+        self._bound *= work(tolerance.relative)
+        self._difference = np.empty_like(self._values)
+
+    def compare(self, got: Array) -> Mismatch | None:
+        """Return where an output differs, None if nowhere."""
+        if not got.size:
+            return None
+        if self._is_exact:
+            wrong = got != self._expected
+            return _mismatch(wrong, wrong, got, self._expected) if wrong.any() else None
+        values = got.astype(self._values.dtype, copy=False)
+        with np.errstate(invalid="ignore", over="ignore"):
+            np.subtract(values, self._values, out=self._difference)
+            np.abs(self._difference, out=self._difference)
+            right = self._difference <= self._bound
+        if right.all():
+            return None
+        right |= (values == self._values) | (np.isnan(values) & np.isnan(self._values))
+        if right.all():
+            return None
+        return _mismatch(~right, self._difference, got, self._expected)
+
+
+def _typical(values: Array) -> float:
+    """The root of the mean square of the finite values."""
+    finite = values[np.isfinite(values)].astype(np.float64)
+    return math.sqrt(float(np.dot(finite, finite)) / max(1, finite.size))
+
+
+def _epsilon(dtype: np.dtype[Any]) -> float:
+    """Distance from 1 to the next number; 0 for integers and bool."""
+    if dtype.name == "bfloat16":
+        return 2.0**-7
+    return float(np.finfo(dtype).eps) if dtype.kind == "f" else 0.0
+
+
+def _mismatch(wrong: Array, difference: Array, got: Array, expected: Array) -> Mismatch:
+    ranked = np.where(wrong, np.nan_to_num(difference.astype(np.float64), nan=np.inf), -1.0)
+    index = np.unravel_index(int(ranked.argmax()), wrong.shape)
+    place = tuple(int(i) for i in index)
+    return Mismatch(int(wrong.sum()), wrong.size, place, str(got[place]), str(expected[place]))

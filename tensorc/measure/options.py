@@ -1,0 +1,56 @@
+"""How candidates are measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tensorc.runtime.profiler import ProfileOptions
+from tensorc.support import host
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureOptions:
+    """How candidates are measured.
+
+    Attributes:
+        builders: Processes that build; None for one less than the cores, at least one.
+        fast: Build in half the time, with a code generator that does a little less.
+        build_limit: Seconds after which a build is given up.
+        run_limit: Seconds after which a run is given up; None to derive it from the naive program.
+        naive_factor: The derived limit in multiples of the naive program's time.
+        least_limit: The derived limit is no less than so many seconds.
+        cut_factor: A candidate so many times slower than the best so far is timed once only;
+            0 to time each in full.
+        overlap: Whether to build while a candidate runs; None to do so if cores are left for it.
+        profile: How a candidate is timed.
+    """
+
+    builders: int | None = None
+    fast: bool = True
+    build_limit: float = 20.0
+    run_limit: float | None = None
+    naive_factor: float = 10.0
+    least_limit: float = 1.0
+    cut_factor: float = 4.0
+    overlap: bool | None = None
+    profile: ProfileOptions = field(
+        default_factory=lambda: ProfileOptions(
+            budget=0.04, min_windows=5, max_windows=40, agreeing=3, tolerance=0.02
+        )
+    )
+
+    def builder_count(self) -> int:
+        """How many processes build."""
+        return self.builders or max(1, host.usable_cores() - 1)
+
+    def overlaps(self, threads: int) -> bool:
+        """Whether to build while a candidate runs on so many threads."""
+        if self.overlap is not None:
+            return self.overlap
+        return threads + self.builder_count() <= host.usable_cores()
+
+    def run_limit_for(self, naive_seconds: float) -> float:
+        """Seconds after which a run is given up: two calls, the timing, the checks."""
+        if self.run_limit is not None:
+            return self.run_limit
+        return max(self.least_limit, self.naive_factor * naive_seconds) + self.profile.budget

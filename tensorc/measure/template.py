@@ -1,0 +1,87 @@
+"""The process that workers are forked from: everything is loaded, and there is one thread.
+
+Started as `python -m tensorc.measure.template PARENT`, a fresh interpreter: the user's process is
+never forked, as it may have threads, and its `__main__` is not run again. A worker costs a few
+milliseconds, so one that a candidate has killed is replaced at once.
+
+Standard input is the socket to the measurer. What a kernel or a library prints goes to a file that
+the measurer keeps to explain a crash.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import socket
+import sys
+from typing import Final, NoReturn
+
+from tensorc.measure.build_worker import Builder
+from tensorc.measure.channel import Channel
+from tensorc.measure.isolate import die_with_parent, report_crashes
+from tensorc.measure.run_worker import Runner
+from tensorc.measure.worker import serve
+from tensorc.runtime.llvm import warm_up
+from tensorc.runtime.pool import pool_library
+
+BUILD: Final = "build"
+RUN: Final = "run"
+
+
+def main(parent: int) -> None:
+    """Fork workers, and tell how they ended, until the measurer is gone.
+
+    Args:
+        parent: Number of the process that started this one.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the measurer's business
+    os.dup2(2, 1)
+    connection = socket.socket(fileno=os.dup(0))
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    die_with_parent()
+    if os.getppid() != parent:
+        return
+    pool_library()
+    warm_up()
+    gc.collect()
+    gc.freeze()
+    channel = Channel(connection)
+    channel.send({"event": "ready"})
+    while (message := channel.receive()) is not None:
+        match message.header["op"]:
+            case "spawn":
+                theirs, errors = message.files
+                child = os.fork()
+                if child == 0:
+                    connection.close()
+                    _become_worker(message.header["role"], theirs, errors)
+                os.close(theirs)
+                os.close(errors)
+                channel.send({"event": "spawned", "process": child})
+            case "reap":
+                _, status = os.waitpid(message.header["process"], 0)
+                channel.send({"event": "ended", "status": os.waitstatus_to_exitcode(status)})
+
+
+def _become_worker(role: str, connection: int, errors: int) -> NoReturn:
+    """In the child: serve, and never return to what the template was doing."""
+    status = 1
+    try:
+        os.setsid()
+        os.dup2(errors, 1)
+        os.dup2(errors, 2)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        die_with_parent()
+        report_crashes(connection)
+        serve(socket.socket(fileno=connection), Builder() if role == BUILD else Runner())
+        status = 0
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
