@@ -130,12 +130,7 @@ class Bounds:
         stage, op = self.state.stages[name], self.state.dag.by_name[name]
         outer, masks, active = self._outer_loops(stage)
         shared = stage.scope == "shared"
-        if active is not None:
-            space = self._selected(op, len(outer), active, shared)
-        elif outer:
-            space = self.required(name, len(outer), shared)
-        else:
-            space = dict(zip(op.axes, op.shape, strict=True))
+        space = self._region(op, active, len(outer), shared)
         if shared:
             outer = tuple([_without_threads(loop) for loop in outer])
         fixed = frozenset([i.name for i in stage.iterators if i.annotation in THREADS])
@@ -167,11 +162,13 @@ class Bounds:
             case _:
                 return (), (), None
 
-    def _selected(self, op: Op, levels: int, active: Size, shared: bool) -> Ranges:
-        """The region of a stage whose level is a column: the whole, or that of the level."""
+    def _region(self, op: Op, active: Size | None, levels: int, relax: bool) -> Ranges:
+        """The region of a stage inside `levels` loops, of which `active` are in force."""
         space: Ranges = dict(zip(op.axes, op.shape, strict=True))
+        if active is None:
+            return self.required(op.name, levels, relax) if levels else space
         for level in range(1, levels + 1):
-            here = self.required(op.name, level, shared)
+            here = self.required(op.name, level, relax)
             space = {a: where(active == level, here[a], space[a]) for a in space}
         return space
 
@@ -193,7 +190,7 @@ class Bounds:
         sizes = spans(stage.relations, nest.extents, free)
         result = {a: sizes[a] for a in op.axes}
         if relax and nest.outer:
-            wide = self.required(name, len(nest.outer), True)
+            wide = self._region(op, nest.active, len(nest.outer), True)
             for a, size in zip(op.axes, op.shape, strict=True):
                 result[a] = vmin(result[a] + (wide[a] - nest.extents[a]), size)
         return {**result, **{r: sizes[r] for r, _ in op.reduce_axes}}

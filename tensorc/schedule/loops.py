@@ -8,6 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from tensorc.arith.sizes import Size, ceildiv
+from tensorc.schedule.location import check_attachments
 from tensorc.schedule.lookup import find_iterator, find_stage, quoted
 from tensorc.schedule.relations import extents
 from tensorc.schedule.stage import (
@@ -107,7 +108,9 @@ def reorder(state: State, name: str, order: tuple[str, ...]) -> State:
             f"Cannot {deed}: expected each of {quoted(by_name)} once, got {quoted(order)}."
         )
     iterators = tuple([by_name[n] for n in order])
-    return state.with_stage(replace(stage, iterators=iterators))
+    result = state.with_stage(replace(stage, iterators=iterators))
+    check_attachments(result, deed)
+    return result
 
 
 def follow_split_lengths(state: State, step: FollowSplitStep) -> tuple[Size, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import assert_never
 
@@ -100,4 +101,14 @@ def _annotation(stage: str, iterator: str, annotation: Annotation) -> str:
 
 
 def _spelled(method: str, *arguments: object) -> str:
-    return f"{method}({', '.join(map(repr, arguments))})"
+    return f"{method}({', '.join(map(_literal, arguments))})"
+
+
+def _literal(value: object) -> str:
+    match value:
+        case str():
+            return json.dumps(value)
+        case list():
+            return f"[{', '.join(map(_literal, value))}]"
+        case _:
+            return repr(value)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, assert_never
 
 import numpy as np
 
 from tensorc.arith.sizes import Size, vmax, vmin, where
-from tensorc.ir.affine import Affine, Atom, FloorDiv, FloorMod, Opaque, atom_variables
+from tensorc.ir.affine import (
+    Affine,
+    Atom,
+    FloorDiv,
+    FloorMod,
+    Opaque,
+    Term,
+    atom_variables,
+)
 
 # Lowest and highest value.
 Interval: TypeAlias = tuple[Any, Any]
@@ -61,8 +69,30 @@ def _atom_reach(atom: Atom, ranges: Mapping[str, Size]) -> Interval:
 
 
 def _reduced(a: Affine, divisor: Any) -> Affine:
-    """What is left of an affine modulo `divisor` when multiples of it are dropped."""
-    return Affine(a.const, tuple([(t, where(c % divisor == 0, 0, c)) for t, c in a.terms]))
+    """What is left of an affine modulo `divisor` when multiples of it are dropped.
+
+    Lengths that are arrays could not be simplified when the index was built; done here for each
+    candidate, the result is that of the index with ints.
+    """
+    terms = [(t, where(c % divisor == 0, 0, c)) for t, c in _distributed(a)]
+    return Affine(a.const, tuple(terms))
+
+
+def _distributed(a: Affine) -> Iterator[Term]:
+    """The terms of an affine, `(c·x + y) // d` as `c // d · x + y // d` where `d` divides `c`.
+
+    The constants stay where they are.
+    """
+    for atom, c in a.terms:
+        if not isinstance(atom, FloorDiv):
+            yield atom, c
+            continue
+        rest: list[Term] = []
+        for inner, k in _distributed(atom.affine):
+            divides = k % atom.divisor == 0
+            yield inner, c * where(divides, k // atom.divisor, 0)
+            rest.append((inner, where(divides, 0, k)))
+        yield FloorDiv(Affine(atom.affine.const, tuple(rest)), atom.divisor), c
 
 
 def region(accesses: Sequence[tuple[Affine, ...]], ranges: Mapping[str, Size]) -> tuple[Size, ...]:

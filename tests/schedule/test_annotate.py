@@ -1,0 +1,79 @@
+"""Annotations, pragmas, alignment."""
+
+from __future__ import annotations
+
+import pytest
+
+from tensorc.schedule import Schedule, apply_step, initial_state
+from tensorc.schedule.stage import Annotation
+from tensorc.schedule.steps import MarkStep
+from tensorc.support.errors import ScheduleError
+from tests.schedule.programs import matmul
+
+
+@pytest.fixture
+def s() -> Schedule:
+    return Schedule(matmul(64, 32, 48))
+
+
+@pytest.mark.parametrize("word", ["parallel", "vectorize"])
+def test_iterations_of_a_reduction_are_not_independent(s: Schedule, word: str) -> None:
+    with pytest.raises(ScheduleError, match=f"Cannot make 'k' of stage 'C' {word}.*reduction"):
+        getattr(s, word)("C", "k")
+
+
+@pytest.mark.parametrize("index", ["blockIdx.x", "blockIdx.y", "vthread"])
+def test_a_reduction_is_not_spread_over_blocks(s: Schedule, index: str) -> None:
+    with pytest.raises(ScheduleError, match="it walks a reduction"):
+        s.bind("C", "k", index)
+
+
+def test_threads_may_share_a_reduction(s: Schedule) -> None:
+    s.bind("C", "k", "threadIdx.x")
+    assert s["C"].iterators[2].annotation is Annotation.THREAD_X
+
+
+def test_a_reduction_may_be_unrolled(s: Schedule) -> None:
+    s.unroll("C", "k")
+    assert s["C"].iterators[2].annotation is Annotation.UNROLL
+
+
+def test_two_loops_are_not_bound_to_one_index(s: Schedule) -> None:
+    s.bind("C", "i", "threadIdx.x")
+    with pytest.raises(ScheduleError, match="'i' is bound to it already"):
+        s.bind("C", "j", "threadIdx.x")
+
+
+def test_an_unknown_index_is_refused_with_those_there_are(s: Schedule) -> None:
+    with pytest.raises(ScheduleError, match=r"'blockIdx.x'.*got 'warpIdx.x'"):
+        s.bind("C", "i", "warpIdx.x")
+
+
+def test_a_later_pragma_replaces_an_earlier_one(s: Schedule) -> None:
+    s.pragma("C", "i", "auto_unroll_max_step", 16)
+    s.pragma("C", "i", "auto_unroll_max_step", 64)
+    assert s["C"].pragmas == (("i", "auto_unroll_max_step", 64),)
+
+
+@pytest.mark.parametrize(("key", "value"), [("a b", 1), ("auto_unroll_max_step", -1)])
+def test_an_odd_pragma_is_refused(s: Schedule, key: str, value: int) -> None:
+    with pytest.raises(ScheduleError, match="Cannot attach"):
+        s.pragma("C", "i", key, value)
+
+
+def test_alignment_is_of_a_spatial_axis(s: Schedule) -> None:
+    with pytest.raises(ScheduleError, match="one of its spatial axes 'i', 'j'"):
+        s.storage_align("C", "k", 8, 4)
+
+
+@pytest.mark.parametrize(("factor", "offset"), [(0, 0), (8, 8), (8, -1)])
+def test_an_odd_alignment_is_refused(s: Schedule, factor: int, offset: int) -> None:
+    with pytest.raises(ScheduleError, match=f"got {factor} and {offset}"):
+        s.storage_align("C", "i", factor, offset)
+
+
+def test_a_later_mark_replaces_an_earlier_one(s: Schedule) -> None:
+    state = initial_state(s.dag)
+    for amount in (1, 2):
+        state = apply_step(state, MarkStep("C", "parallel", amount))
+    assert state["C"].marks == (("parallel", 2),)
