@@ -60,6 +60,8 @@ class EvolutionOptions:
         fresh_share: Share that is sampled anew.
         eps_greedy: Share of the chosen candidates that is random, whatever the model says.
         elite: Measured rows, the fastest ones, that enter the first generation.
+        focus: How many sketches evolve in a round: those with the fastest measured candidates,
+            and one more at random. The random share is drawn from all.
     """
 
     population: int = 2048
@@ -68,6 +70,7 @@ class EvolutionOptions:
     fresh_share: float = 0.05
     eps_greedy: float = 0.05
     elite: int = 64
+    focus: int = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,10 +97,12 @@ class Measured:
     Attributes:
         keys: Keys of the rows that were measured or are being measured.
         best: Rows that were measured without error, fastest first.
+        latency: Seconds of the fastest; infinity if there is none.
     """
 
     keys: frozenset[int]
     best: Rows
+    latency: float = np.inf
 
 
 def propose(
@@ -113,16 +118,31 @@ def propose(
     Fewer are returned only when the spaces hold no more, none when they are exhausted.
     """
     options = options or EvolutionOptions()
-    shares = _shares(spaces, options.population)
-    found: list[Candidate] = []
+    unknown = Measured(frozenset(), np.empty((0, 0), np.int64))
+    known = [measured.get(number, unknown) for number in range(len(spaces))]
     fresh: list[Candidate] = []
-    for number, (space, share) in enumerate(zip(spaces, shares, strict=True)):
-        known = measured.get(number, Measured(frozenset(), np.empty((0, 0), np.int64)))
-        first = space.sample(share, rng)
-        fresh += _unmeasured(number, space, first, known.keys)
-        if model.is_trained:
-            found += _evolve(number, space, first, known, model, count, rng, options)
+    for number, space in enumerate(spaces):
+        rows = space.sample(2 * count, rng)
+        fresh += _unmeasured(number, space, rows, known[number].keys)
+    found: list[Candidate] = []
+    if model.is_trained:
+        active = _active(known, rng, options)
+        shares = _shares([spaces[number] for number in active], options.population)
+        for number, share in zip(active, shares, strict=True):
+            first = spaces[number].sample(share, rng)
+            found += _evolve(
+                number, spaces[number], first, known[number], model, count, rng, options
+            )
     return _choose(found, fresh, count, rng, options)
+
+
+def _active(
+    known: Sequence[Measured], rng: np.random.Generator, options: EvolutionOptions
+) -> list[int]:
+    """The sketches that evolve in this round: the fastest so far, and another one by chance."""
+    order = sorted(range(len(known)), key=lambda number: known[number].latency)
+    others = order[options.focus :]
+    return order[: options.focus] + ([int(rng.choice(others))] if others else [])
 
 
 def _shares(spaces: Sequence[Space], population: int) -> list[int]:

@@ -9,15 +9,15 @@ interrupted.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 
 from tensorc.schedule.steps import Step
 from tensorc.search.cost_model import CostModel, Sample
-from tensorc.search.evolution import Candidate, EvolutionOptions, Measured, Rows, Space, propose
+from tensorc.search.evolution import EvolutionOptions, Measured, Rows, Space, propose
 
 Steps = tuple[Step, ...]
 
@@ -144,11 +144,14 @@ class Search:
     def resume(self, earlier: Iterable[tuple[Steps, Outcome]]) -> None:
         """Take over the measurements of an earlier run."""
         for steps, outcome in earlier:
-            place = next(
-                ((n, row) for n, s in enumerate(self.spaces) if (row := s.row(steps)) is not None),
-                None,
-            )
-            self._add(steps, outcome, place)
+            trial = Trial(steps, outcome.latency, outcome.error_kind)
+            for number, space in enumerate(self.spaces):
+                row = space.row(steps)
+                if row is not None:
+                    key = int(space.keys(row[None])[0])
+                    trial = replace(trial, space=number, row=row, key=key)
+                    break
+            self._add(trial)
 
     def run(self) -> None:
         """Go on until the trials or the time are used up, or nothing is left or gets better.
@@ -210,30 +213,31 @@ class Search:
         present = {(t.space, t.key) for t in self.trials[len(before) :]}
         chosen = [c for c in chosen if (c.space, c.key) not in present]
         chosen = chosen[: self.options.trials - len(self.trials)]
-        for candidate, outcome in self._measured(chosen):
+        schedules = [self.spaces[c.space].steps(c.row) for c in chosen]
+        outcomes = self.measure(schedules)
+        for candidate, steps, outcome in zip(chosen, schedules, outcomes, strict=False):
             self._add(
-                self.spaces[candidate.space].steps(candidate.row),
-                outcome,
-                (candidate.space, candidate.row),
+                Trial(
+                    steps,
+                    outcome.latency,
+                    outcome.error_kind,
+                    candidate.space,
+                    candidate.row,
+                    candidate.key,
+                )
             )
             if self._out_of_time():
                 break
         return bool(chosen)
 
-    def _measured(self, chosen: Sequence[Candidate]) -> Iterator[tuple[Candidate, Outcome]]:
-        steps = [self.spaces[c.space].steps(c.row) for c in chosen]
-        return zip(chosen, self.measure(steps), strict=False)
-
-    def _add(self, steps: Steps, outcome: Outcome, place: tuple[int, Rows] | None) -> None:
+    def _add(self, trial: Trial) -> None:
         best = self.best
-        number, row = place if place is not None else (None, None)
-        key = 0 if place is None else int(self.spaces[place[0]].keys(place[1][None])[0])
-        self.trials.append(Trial(steps, outcome.latency, outcome.error_kind, number, row, key))
+        self.trials.append(trial)
         elapsed = time.monotonic() - self._begun if self._begun else 0.0
-        if outcome.latency is not None and (
-            best is None or best.latency is None or outcome.latency < best.latency
+        if trial.latency is not None and (
+            best is None or best.latency is None or trial.latency < best.latency
         ):
-            self.history.append((len(self.trials), elapsed, outcome.latency))
+            self.history.append((len(self.trials), elapsed, trial.latency))
         if self._begun:
             self._tell(elapsed)
 
@@ -278,7 +282,8 @@ class Search:
                 (t for t in mine if t.latency is not None), key=lambda t: t.latency or 0.0
             )
             best = np.stack([_row(t) for t in good]) if good else np.empty((0, 0), np.int64)
-            known[number] = Measured(frozenset(t.key for t in mine), best)
+            latency = (good[0].latency if good else None) or np.inf
+            known[number] = Measured(frozenset(t.key for t in mine), best, latency)
         return known
 
 

@@ -85,3 +85,13 @@ def test_a_share_is_random_whatever_the_model_says():
 def test_the_same_seed_proposes_the_same():
     first, second = (chosen(GridSpace(), seed=5) for _ in range(2))
     assert [c.key for c in first] == [c.key for c in second]
+
+
+def test_the_sketches_with_the_fastest_candidates_evolve():
+    spaces = [GridSpace(seed=s) for s in range(6)]
+    known = {n: Measured(frozenset(), NOTHING, float(n)) for n in range(6)}
+    options = EvolutionOptions(population=64, generations=1, focus=2, eps_greedy=0.0)
+    found = propose(spaces, known, Oracle(), 32, np.random.default_rng(0), options)
+    evolved = {c.space for c in found if not np.isnan(c.score)}
+    assert {0, 1} <= evolved
+    assert len(evolved) == 3
