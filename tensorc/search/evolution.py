@@ -122,7 +122,9 @@ def propose(
     known = [measured.get(number, unknown) for number in range(len(spaces))]
     fresh: list[Candidate] = []
     for number, space in enumerate(spaces):
-        rows = space.sample(2 * count, rng)
+        # Of a small space everything has to be found in the end.
+        many = options.population if space.size() <= options.population / 8 else 2 * count
+        rows = space.sample(many, rng)
         fresh += _unmeasured(number, space, rows, known[number].keys)
     found: list[Candidate] = []
     if model.is_trained:
