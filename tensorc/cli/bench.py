@@ -18,7 +18,7 @@ from kernels_ref.suite import CODES, Case, cases
 from tensorc import __version__
 from tensorc.cli import progress
 from tensorc.cli.bench_table import BenchTable, mean
-from tensorc.cli.parameters import TargetParameter, thread_count
+from tensorc.cli.parameters import as_target, thread_count
 from tensorc.cli.peers import choose
 from tensorc.cli.peers.peer import Peer
 from tensorc.cli.race import NAIVE, Budget, Outcome, measured_peak, race
@@ -57,7 +57,7 @@ class Plan:
     help="Seconds of search for each case.",
 )
 @click.option("--threads", type=click.IntRange(1), help="For our kernels and for the peers.")
-@click.option("--target", type=TargetParameter(), default="llvm", show_default=True)
+@click.option("--target", callback=as_target, default="llvm", show_default=True)
 @click.option("--vs", help="Peers, with commas: numpy, torch; 'none'. Without: those installed.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--json", "report", type=click.Path(dir_okay=False, path_type=Path))

@@ -9,24 +9,20 @@ from tensorc.support.errors import TargetError
 from tensorc.target import CPU_KINDS, Target
 
 
-class TargetParameter(click.ParamType):
-    """A target for CPUs: 'llvm', 'c', or with fields, as in 'llvm -vector-bytes=32'."""
+def as_target(ctx: click.Context, param: click.Parameter, value: str) -> Target:
+    """Read a target for CPUs: 'llvm', 'c', or with fields, as in 'llvm -vector-bytes=32'.
 
-    name = "target"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Target:
-        """Parse it; a bad one is a usage error."""
-        if isinstance(value, Target):
-            return value
-        try:
-            target = Target.parse(str(value))
-        except TargetError as error:
-            self.fail(str(error), param, ctx)
-        if target.kind not in CPU_KINDS:
-            self.fail(f"expected one of {', '.join(CPU_KINDS)}, got '{target.kind}'.", param, ctx)
-        return target
+    Raises:
+        click.BadParameter: It is none.
+    """
+    try:
+        target = Target.parse(value)
+    except TargetError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
+    if target.kind not in CPU_KINDS:
+        expected = ", ".join(CPU_KINDS)
+        raise click.BadParameter(f"expected one of {expected}, got '{target.kind}'.", ctx, param)
+    return target
 
 
 def thread_count(threads: int | None) -> int:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tensorc.cli import figures, progress
-from tensorc.cli.parameters import TargetParameter, thread_count
+from tensorc.cli.parameters import as_target, thread_count
 from tensorc.cli.race import failures_of, measured_peak
 from tensorc.cli.workload import Workload, parse
 from tensorc.driver.tune import TuneResult
@@ -22,7 +22,7 @@ from tensorc.target import Target
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("workload")
 @click.argument("arguments", nargs=-1)
-@click.option("--target", type=TargetParameter(), default="llvm", show_default=True)
+@click.option("--target", callback=as_target, default="llvm", show_default=True)
 @click.option("--threads", type=click.IntRange(1), help="Cores to use; without, all there are.")
 @click.option("--trials", type=click.IntRange(1), default=64, show_default=True)
 @click.option("--time-budget", type=click.FloatRange(0), help="Seconds of search at most.")

@@ -6,6 +6,7 @@ import ctypes
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -213,15 +214,16 @@ def _capsule(inputs: tuple[Array, ...], case: Case) -> Run:
 
 
 def _matmul(inputs: tuple[Array, ...], case: Case) -> Run:
+    a, b = inputs
     result = np.empty(case.output_shape, np.float32)
-    return lambda: np.matmul(*inputs, out=result)
+    return partial(np.matmul, a, b, out=result)
 
 
 def _attention_scores(inputs: tuple[Array, ...], case: Case) -> Run:
     query, value = inputs
     result = np.empty(case.output_shape, np.float32)
     rows, columns = query.transpose(0, 2, 1, 3), value.transpose(0, 2, 3, 1)
-    return lambda: np.matmul(rows, columns, out=result)
+    return partial(np.matmul, rows, columns, out=result)
 
 
 def _norm(inputs: tuple[Array, ...], case: Case) -> Run:
@@ -233,7 +235,7 @@ def _softmax(inputs: tuple[Array, ...], case: Case) -> Run:
     (data,) = inputs
 
     def run() -> Array:
-        result = data - data.max(-1, keepdims=True)
+        result: Array = data - data.max(-1, keepdims=True)
         np.exp(result, out=result)
         result /= result.sum(-1, keepdims=True)
         return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from types import ModuleType
 from typing import Any, Final, TypeAlias
 
@@ -71,7 +72,7 @@ def _conv(torch: ModuleType, tensors: tuple[Tensor, ...], case: Case) -> list[Va
     options = {name: case.kwargs.get(name, 1) for name in ("stride", "dilation", "groups")}
     options["padding"] = case.kwargs.get("padding", 0)
     return [
-        (lambda d=d, w=w: function(d, w, None, **options), _channels_last)
+        (partial(function, d, w, None, **options), _channels_last)
         for d, w in _layouts(torch, _channels_first(data), _filters_first(weight))
     ]
 
@@ -86,7 +87,7 @@ def _conv_bn_relu(torch: ModuleType, tensors: tuple[Tensor, ...], case: Case) ->
         return torch.addcmul(offset, result, scale).relu_()
 
     return [
-        (lambda d=d, w=w: run(d, w), _channels_last)
+        (partial(run, d, w), _channels_last)
         for d, w in _layouts(torch, _channels_first(data), _filters_first(weight))
     ]
 
@@ -98,7 +99,7 @@ def _depthwise(torch: ModuleType, tensors: tuple[Tensor, ...], case: Case) -> li
     # [1, kh, kw, C] -> [C, 1, kh, kw]
     filters = weight.permute(3, 0, 1, 2).contiguous()
     return [
-        (lambda d=d, w=w: torch.conv2d(d, w, None, **options), _channels_last)
+        (partial(torch.conv2d, d, w, None, **options), _channels_last)
         for d, w in _layouts(torch, _channels_first(data), filters)
     ]
 
@@ -109,7 +110,7 @@ def _transposed(torch: ModuleType, tensors: tuple[Tensor, ...], case: Case) -> l
     # [kh, kw, CI, CO] -> [CI, CO, kh, kw]
     filters = weight.permute(2, 3, 0, 1).contiguous()
     return [
-        (lambda d=d, w=w: torch.conv_transpose2d(d, w, None, **options), _channels_last)
+        (partial(torch.conv_transpose2d, d, w, None, **options), _channels_last)
         for d, w in _layouts(torch, _channels_first(data), filters)
     ]
 
@@ -130,7 +131,7 @@ def _capsule(torch: ModuleType, tensors: tuple[Tensor, ...], case: Case) -> list
         return split.permute(0, 4, 5, 1, 2, 3)
 
     return [
-        (lambda d=d, w=w: torch.conv2d(d, w, None, **options), restore)
+        (partial(torch.conv2d, d, w, None, **options), restore)
         for d, w in _layouts(torch, images.contiguous(), kernels.contiguous())
     ]
 
