@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
+from llvmlite import binding
 
 from tensorc.codegen.llvm import count_spills, emit_llvm, surviving_locals
 from tensorc.codegen.llvm.types import constant, float_bits
@@ -134,3 +136,18 @@ def test_an_operator_that_a_type_does_not_have_is_refused() -> None:
     half = Const(1.0, BFLOAT16)
     with pytest.raises(CodegenError, match=r"'&'.*'bfloat16'"):
         emit_llvm(store_of(BinaryOp("&", half, half)), AVX2)
+
+
+def test_text_for_another_architecture_compiles_there() -> None:
+    binding.initialize_all_targets()
+    binding.initialize_all_asmprinters()
+    machine = binding.Target.from_triple("aarch64-linux-gnu").create_target_machine()
+    func = parse_func("""
+@prim_func(outputs=('B',))
+def exponential(A: buffer((8,), 'float16'), B: buffer((8,), 'float16')):
+    B[ramp(0, 8)] = exp(A[ramp(0, 8)])
+""")
+    neon = Target("llvm", vector_bytes=16, features=("neon",))
+    assembly = machine.emit_assembly(binding.parse_assembly(emit_llvm(func, neon)))
+    assert "fmla" in assembly
+    assert re.findall(r"^\tbl\t(.*)$", assembly, re.MULTILINE) == ["exponential.body"]
