@@ -83,9 +83,9 @@ class Reference:
             return
         work = np.float64 if expected.dtype.itemsize == 8 else np.float32
         self._values = expected.astype(work, copy=False)
-        self._bound = np.abs(self._values)
-        self._bound += work(_typical(self._values))
-        self._bound *= work(tolerance.relative)
+        bound = (np.abs(self._values) + work(_typical(self._values))) * work(tolerance.relative)
+        # Of infinity only the same will do.
+        self._bound = np.where(np.isfinite(self._values), bound, work(0))
         self._difference = np.empty_like(self._values)
 
     def compare(self, got: Array) -> Mismatch | None:

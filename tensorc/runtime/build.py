@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 
+from tensorc.codegen import c, python
 from tensorc.codegen import llvm as llvm_text
-from tensorc.codegen import python
 from tensorc.ir.func import PrimFunc
 from tensorc.ir.printer import print_func
 from tensorc.runtime import llvm
 from tensorc.runtime.artifact import Artifact, ArtifactKind, params_of
+from tensorc.runtime.compiler import compile_text
+from tensorc.support import host
 from tensorc.support.errors import CodegenError
 from tensorc.target import Target
 
@@ -34,6 +37,9 @@ def build(func: PrimFunc, target: Target, *, fast: bool = False) -> Artifact:
             kind, source = "object", llvm_text.emit_llvm(func, target)
             check = partial(_check_registers, func.name)
             data = llvm.compile_object(source, target, fast=fast, check=check)
+        case "c":
+            kind, source = "shared", c.emit_c(func, target)
+            data = compile_text(source, extra=_left_out(target))
         case "python":
             kind, source = "python", python.emit_python(func)
             data = print_func(func).encode()
@@ -59,3 +65,10 @@ def _check_registers(name: str, module: str) -> None:
             f"Cannot keep the buffer '{left[0]}' of '{name}' in registers: "
             f"expected constant indices once its loops are unrolled."
         )
+
+
+def _left_out(target: Target) -> tuple[str, ...]:
+    """Flags of the C compiler against what this machine has and the target must not use."""
+    if os.uname().machine != "x86_64":
+        return ()
+    return tuple(f"-mno-{f}" for f in host.instruction_sets() if f not in target.features)

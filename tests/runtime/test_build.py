@@ -31,7 +31,7 @@ def spilled(A: buffer((8,), 'float32'), C: buffer((8,), 'float32')):
 """
 
 
-@pytest.mark.parametrize("kind", ["llvm", "python"])
+@pytest.mark.parametrize("kind", ["llvm", "c", "python"])
 def test_what_is_built_runs(kind: str) -> None:
     artifact = build(parse_func(SCALE), Target(kind))
     a = np.arange(64, dtype=np.float32)
@@ -95,6 +95,14 @@ def test_instruction_sets_left_out_of_the_target_are_not_used() -> None:
     plain = Target("llvm", features=("sse4.1", "sse4.2"))
     assert "ymm" not in llvm.emit_assembly(ADD, plain)
     assert "-avx2" in llvm.processor(plain)[1]
+
+
+def test_the_c_compiler_keeps_to_the_instruction_sets_of_the_target() -> None:
+    plain = Target("c", features=("sse4.1", "sse4.2"))
+    a = np.arange(64, dtype=np.float32)
+    artifact = build(parse_func(SCALE), plain)
+    assert CompiledFunction(artifact)(a).tolist() == (2 * a).tolist()
+    assert artifact.data != build(parse_func(SCALE), Target("c")).data
 
 
 def test_another_processor_is_taken_at_its_word() -> None:
