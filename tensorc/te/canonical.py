@@ -251,7 +251,9 @@ class Canonicalizer:
             )
         if not is_transparent(affine):
             if high < 0 or low >= extent:
-                raise self._outside(e, d, f"between {low} and {high}")
+                if not scope.guarded and not scope.facts:
+                    raise self._outside(e, d, f"between {low} and {high}")
+                low, high = 0, extent - 1
             return of_atom(Opaque(_of_affine(affine, INT64), max(low, 0), min(high, extent - 1)))
         if scope.guarded:
             return _clamped(affine, extent)

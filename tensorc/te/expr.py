@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias, cast
 
 from tensorc.arith.constants import fold_binary
 from tensorc.ir.dtype import BOOL, FLOAT32, INT32, DType, as_dtype, promote
@@ -277,6 +277,12 @@ class Element(Scalars):
     def dtype(self) -> DType:
         """The tensor's."""
         return self.tensor.element_type
+
+    def __getitem__(self, index: object) -> NoReturn:
+        raise TEError(
+            f"Expected {len(self.indices)} indices for tensor '{self.tensor.name}' "
+            f"of shape {self.tensor.shape}, got {len(self.indices) + 1}."
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from tensorc import te
 from tensorc.te import Tensor
+from tensorc.topi.winograd import Matrix, transform_matrices
 
 
 def matmul(N: int, M: int, K: int) -> list[Tensor]:
@@ -151,49 +150,27 @@ def zero_rank_compute(N: int) -> list[Tensor]:
     return [A, B]
 
 
-def const_matrix(matrix: np.ndarray, name: str) -> Tensor:
+def const_matrix(matrix: Matrix, name: str) -> Tensor:
     """A matrix of literals, as topi writes it: nested selects."""
+    rows, columns = len(matrix), len(matrix[0])
 
     def element(i: te.Expr, j: te.Expr) -> te.Expr:
         now = te.const(0.0, "float32")
-        for ii in range(matrix.shape[0]):
-            for jj in range(matrix.shape[1]):
+        for ii in range(rows):
+            for jj in range(columns):
                 now = te.select(
                     te.all(
-                        te.indexmod(i, matrix.shape[0]).equal(ii),
-                        te.indexmod(j, matrix.shape[1]).equal(jj),
+                        te.indexmod(i, rows).equal(ii),
+                        te.indexmod(j, columns).equal(jj),
                     ),
-                    te.const(matrix[ii, jj], "float32"),
+                    te.const(float(matrix[ii][jj]), "float32"),
                     now,
                 )
         return now
 
     return te.compute(
-        matrix.shape, element, name=name, attrs={"const_matrix": True, "schedule_rule": "None"}
+        (rows, columns), element, name=name, attrs={"const_matrix": True, "schedule_rule": "None"}
     )
-
-
-# Transforms of F(4x4, 3x3) with the points 0, 1, -1, 1/2, -2 (A: 6x4, B: 6x6).
-WINOGRAD_A = np.array(
-    [
-        [1.0, 0.0, 0.0, 0.0],
-        [1.0, 1.0, 1.0, 1.0],
-        [1.0, -1.0, 1.0, -1.0],
-        [1.0, 0.5, 0.25, 0.125],
-        [1.0, -2.0, 4.0, -8.0],
-        [0.0, 0.0, 0.0, 1.0],
-    ]
-)  # fmt: skip
-WINOGRAD_B = np.array(
-    [
-        [1.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-        [-1.5, 1.0, -1.0, 1.0, 1.0, 1.0],
-        [-2.0, -0.5, -2.5, -2.0, 0.5, -1.5],
-        [1.5, -2.5, 0.5, -1.0, -1.0, -2.0],
-        [1.0, 1.0, 1.0, 1.0, 1.0, 1.5],
-        [0.0, 0.0, 0.0, 0.0, 0.0, 1.0],
-    ]
-)  # fmt: skip
 
 
 def conv2d_winograd_nhwc(
@@ -210,6 +187,7 @@ def conv2d_winograd_nhwc(
     assert (kernel_size, stride) == (3, 1)
     m, r = 4, kernel_size
     alpha = m + r - 1
+    matrix_a, matrix_b, _ = transform_matrices(m, r)
     data = te.placeholder((N, H, W, CI), name="inputs")
     weight = te.placeholder((alpha, alpha, CI, CO), name="weight")
     OH, OW = H + 2 * padding - r + 1, W + 2 * padding - r + 1
@@ -234,7 +212,7 @@ def conv2d_winograd_nhwc(
         ],
         name="input_tile",
     )
-    B = const_matrix(WINOGRAD_B, "B")
+    B = const_matrix(matrix_b, "B")
     r_a = te.reduce_axis((0, alpha), "r_a")
     r_b = te.reduce_axis((0, alpha), "r_b")
     data_pack = te.compute(
@@ -254,7 +232,7 @@ def conv2d_winograd_nhwc(
         name="bgemm",
         attrs={"layout_free_placeholders": [weight]},
     )
-    A = const_matrix(WINOGRAD_A, "A")
+    A = const_matrix(matrix_a, "A")
     r_c = te.reduce_axis((0, alpha), "r_a")
     r_d = te.reduce_axis((0, alpha), "r_b")
     inverse = te.compute(
