@@ -11,6 +11,7 @@ from dataclasses import replace
 from tensorc.ir.affine import Affine
 from tensorc.ir.expr import Expr, Load, Read, Select
 from tensorc.ir.func import Buffer, PrimFunc
+from tensorc.ir.printer import RESERVED
 from tensorc.ir.stmt import Allocate, Seq, Stmt
 from tensorc.ir.visit import map_expr, map_opaque
 from tensorc.lower.instance import Leaf
@@ -32,7 +33,7 @@ from tensorc.te.op import Op, output_name
 def build(state: State, target: Target, name: str = "kernel") -> PrimFunc:
     """Lower a concrete state to compact loop IR, with loops still marked vectorised."""
     params: dict[tuple[str, int], Buffer] = {}
-    taken: set[str] = {name}
+    taken: set[str] = {name, *RESERVED}
     for op_name, output in state.dag.params:
         op = state.dag.by_name[op_name]
         buffer = _buffer(op, output, "global", taken)
