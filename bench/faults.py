@@ -93,7 +93,7 @@ def with_faults(
             for place, steps in enumerate(batch)
         ]
         done += len(batch)
-        yield from measurer.measure_in_order(inputs)
+        yield from measurer.stream(inputs)
 
     return measure
 
@@ -102,7 +102,7 @@ def run(database: Path, trials: int) -> tuple[TuneResult, list[Record]]:
     """Tune with the faults; return the result, and the records that tell of errors."""
     dag, target = matmul(), Target("llvm")
     task = make_task(dag, target)
-    with Measurer([task], trials_hint=trials) as measurer:
+    with Measurer(task) as measurer:
         measure = with_faults(measurer, task, FAULTS)
         result = tune(dag, target, trials=trials, database=database, measure=measure)
     with Database(database) as records:
