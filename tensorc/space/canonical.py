@@ -9,15 +9,16 @@ import numpy as np
 
 from tensorc.schedule.access import body_of
 from tensorc.schedule.bounds import Bounds
+from tensorc.schedule.stage import IterKind
 from tensorc.schedule.steps import Col, LocateStep
 from tensorc.space.columns import Columns
 from tensorc.space.constraints import Constraints
 from tensorc.space.decisions import Choice, Rows
 from tensorc.space.draft import Draft
 from tensorc.space.features.operations import lines_per_step
+from tensorc.space.strides import conditional_axes
 from tensorc.space.task import SearchTask
 from tensorc.space.unrolling import body_copies, deepest_guest, vector_flags
-
 
 # Lines of generated text that unrolling may make of one stage; more compiles too slowly.
 _MOST_LINES = 2000
@@ -31,11 +32,14 @@ class UnrollColumn:
         choice: The decision.
         lines: Lines of text for each copy of the body.
         lanes: Elements of a vector.
+        tiles: Extent and innermost column of each spatial split: one that does not divide the
+            extent makes a second version of the body.
     """
 
     choice: Choice
     lines: int
     lanes: int
+    tiles: tuple[tuple[int, int], ...]
 
     def settle(self, rows: Rows, bounds: Bounds) -> None:
         """Lower the limit, in place, to the least that unrolls the same, or to what is compiled."""
@@ -45,11 +49,14 @@ class UnrollColumn:
         guest = deepest_guest(bounds.state, bounds, stage)
         wanted = rows[:, column]
         least, *more = self.choice.options
+        lines = np.full(len(rows), self.lines, np.int64)
+        for extent, innermost in self.tiles:
+            lines = np.where(extent % rows[:, innermost] > 0, 2 * lines, lines)
         copies, _ = body_copies(loops, vectors, guest, least, self.lanes)
         value = np.full(len(rows), least, np.int64)
         for limit in more:
             larger, _ = body_copies(loops, vectors, guest, limit, self.lanes)
-            taken = (wanted >= limit) & (larger != copies) & (larger * self.lines <= _MOST_LINES)
+            taken = (wanted >= limit) & (larger != copies) & (larger * lines <= _MOST_LINES)
             value = np.where(taken, limit, value)
             copies = np.where(taken, larger, copies)
         rows[:, column] = value
@@ -86,8 +93,13 @@ class Canonical:
         unrolls = tuple(
             UnrollColumn(
                 c,
-                max(lines_per_step(body_of(draft.state, c.stage)), 1),
+                _lines(draft, c.stage),
                 task.target.lanes(draft.op(c.stage).dtype.bits),
+                tuple(
+                    (t.extent, t.first + t.count - 1)
+                    for t in (columns.tile for columns in columns.tiles)
+                    if t.stage == c.stage and t.kind is IterKind.SPATIAL
+                ),
             )
             for c in columns.choices
             if c.what == "unroll"
@@ -116,6 +128,12 @@ class Canonical:
         for unroll in self.unrolls:
             unroll.settle(rows, bounds)
         return rows
+
+
+def _lines(draft: Draft, stage: str) -> int:
+    """Lines of text for each copy of a stage's body; borders make three versions along an axis."""
+    borders = len(conditional_axes(draft.state, stage) & set(draft.op(stage).axes))
+    return max(lines_per_step(body_of(draft.state, stage)), 1) * 3 ** min(borders, 2)
 
 
 def _fall(rows: Rows, column: int, extents: list[int | Rows], least: int) -> None:

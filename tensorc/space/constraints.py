@@ -7,7 +7,7 @@ back into their bounds, and `holds` masks what is left, after mutation for insta
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,8 @@ class RegisterBudget:
         """Which rows keep to the budget."""
         taken = matrix[:, list(self.rows)].prod(axis=1)
         if self.vector is None:
-            return taken <= self.room(np.ones(len(matrix), np.int64))
+            alone: Mask = taken <= self.room(np.ones(len(matrix), np.int64))
+            return alone
         lengths = matrix[:, self.vector]
         mask: Mask = (taken <= self.room(lengths)) & (lengths <= self.widest)
         return mask
@@ -117,11 +118,19 @@ class VectorBound:
 Repair: TypeAlias = NoDeeper | ParallelBound | VectorBound
 
 
+class Budget(Protocol):
+    """Something limited that several columns share."""
+
+    def holds(self, matrix: Rows) -> Mask:
+        """Which rows keep to it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Constraints:
     """All constraints of a sketch; repairs are in the order in which they have to be made."""
 
-    budgets: tuple[RegisterBudget, ...] = ()
+    budgets: tuple[Budget, ...] = ()
     repairs: tuple[Repair, ...] = ()
 
     def repair(self, matrix: Rows) -> Rows:

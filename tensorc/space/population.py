@@ -76,7 +76,7 @@ def vector_tile(tiles: Iterable[Tile]) -> Tile | None:
 
 
 def is_around_unrolled(draft: Draft, tile: Tile) -> bool:
-    """Whether a rule has unrolled whole axes of the stage inside this tile: one vector is enough."""
+    """Whether a rule has unrolled whole axes inside this tile, so that one vector is enough."""
     iterators = draft.stage(tile.stage).iterators
     unrolled = any(i.annotation is Annotation.UNROLL and "." not in i.name for i in iterators)
     return unrolled and tile.count == 1 and tile.kind is IterKind.SPATIAL

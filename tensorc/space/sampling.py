@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from tensorc.space.columns import Columns, TileColumns
-from tensorc.space.constraints import RegisterBudget
+from tensorc.space.constraints import Budget, Mask, RegisterBudget
 from tensorc.space.decisions import Rows
 
 
@@ -26,36 +27,57 @@ class RegisterTile:
     vector: TileColumns | None
     rows: tuple[TileColumns, ...]
 
+    @property
+    def axes(self) -> tuple[TileColumns, ...]:
+        """All splits."""
+        return self.rows if self.vector is None else (*self.rows, self.vector)
+
+    def holds(self, matrix: Rows) -> Mask:
+        """Which rows keep to the budget."""
+        return self.budget.holds(matrix)
+
+    def spend(self, matrix: Rows, rng: np.random.Generator) -> None:
+        """Draw all axes, in place: the vector axis first, then the others in random order."""
+        lengths = np.ones(len(matrix), np.int64)
+        if self.vector is not None:
+            widest = np.full(len(matrix), self.budget.widest, np.int64)
+            drawn = self.vector.draw(widest, rng)
+            matrix[:, self.vector.columns] = drawn
+            lengths = drawn[:, -1]
+        room = self.budget.room(lengths)
+        for k in rng.permutation(len(self.rows)):
+            drawn = self.rows[k].draw(room, rng)
+            matrix[:, self.rows[k].columns] = drawn
+            room = np.maximum(room // drawn[:, -1], 1)
+
+
+class TileGroup(Budget, Protocol):
+    """Splits that share a budget."""
+
+    @property
+    def axes(self) -> tuple[TileColumns, ...]:
+        """The splits."""
+        ...
+
+    def spend(self, matrix: Rows, rng: np.random.Generator) -> None:
+        """Draw the columns of all splits, in place."""
+        ...
+
 
 def sample(
-    columns: Columns, groups: Sequence[RegisterTile], count: int, rng: np.random.Generator
+    columns: Columns, groups: Sequence[TileGroup], count: int, rng: np.random.Generator
 ) -> Rows:
-    """Draw rows; each group spends its budget, the vector axis first, then axes in random order."""
+    """Draw rows; splits that share a budget spend it together."""
     matrix = np.zeros((count, columns.width), np.int64)
     for choice in columns.choices:
         options = np.array(choice.options, np.int64)
         matrix[:, choice.first] = options[rng.integers(0, len(options), count)]
     spent: set[int] = set()
     for group in groups:
-        _spend(matrix, group, rng)
-        spent.update(t.tile.first for t in (group.vector, *group.rows) if t is not None)
+        group.spend(matrix, rng)
+        spent.update(axis.tile.first for axis in group.axes)
     for tile in columns.tiles:
         if tile.tile.first not in spent:
             unlimited = np.full(count, tile.tile.extent, np.int64)
             matrix[:, tile.columns] = tile.draw(unlimited, rng)
     return matrix
-
-
-def _spend(matrix: Rows, group: RegisterTile, rng: np.random.Generator) -> None:
-    count = len(matrix)
-    lengths = np.ones(count, np.int64)
-    if group.vector is not None:
-        widest = np.full(count, group.budget.widest, np.int64)
-        drawn = group.vector.draw(widest, rng)
-        matrix[:, group.vector.columns] = drawn
-        lengths = drawn[:, -1]
-    room = group.budget.room(lengths)
-    for k in rng.permutation(len(group.rows)):
-        drawn = group.rows[k].draw(room, rng)
-        matrix[:, group.rows[k].columns] = drawn
-        room = np.maximum(room // drawn[:, -1], 1)

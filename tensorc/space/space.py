@@ -8,38 +8,23 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from tensorc.ir.dtype import compute_dtype
 from tensorc.schedule.bounds import Bounds
 from tensorc.schedule.replay import replay
 from tensorc.schedule.state import State
-from tensorc.schedule.steps import LocateStep, Step
+from tensorc.schedule.steps import Step
+from tensorc.space.assembly import column_bounds, make_columns, shared_memory, tile_groups
 from tensorc.space.canonical import Canonical
-from tensorc.space.columns import MAX_INNER, Columns, inner_choices, tile_columns
 from tensorc.space.concrete import concrete_steps, recover_row
-from tensorc.space.constraints import (
-    Constraints,
-    NoDeeper,
-    ParallelBound,
-    RegisterBudget,
-    Repair,
-    VectorBound,
-)
-from tensorc.space.decisions import Choice, Rows, Tile
+from tensorc.space.constraints import Budget, Constraints
+from tensorc.space.decisions import Rows
 from tensorc.space.draft import Draft
 from tensorc.space.features.plan import Plan, make_plan
 from tensorc.space.features.population import features
-from tensorc.space.inquiries import readers
-from tensorc.space.nests import homes, nest_loops
-from tensorc.space.population import (
-    annotate,
-    is_around_unrolled,
-    live_stages,
-    register_tiles,
-    vector_tile,
-)
-from tensorc.space.sampling import RegisterTile, sample
+from tensorc.space.population import annotate
+from tensorc.space.sampling import sample
 from tensorc.space.sketch import Sketch
 from tensorc.space.task import SearchTask
+from tensorc.space.thread_binding import bind_threads
 from tensorc.space.variation import change_one, cross
 
 # Tries to change a row before it is left as it is.
@@ -64,12 +49,16 @@ class Space:
     def __init__(self, task: SearchTask, sketch: Sketch) -> None:
         self.task = task
         self.sketch = sketch
-        self.draft = annotate(task, Draft(sketch.state, sketch.decisions, sketch.width))
-        self.columns = _columns(task, self.draft)
-        self._groups = _register_groups(task, self.draft, self.columns)
-        self.constraints = Constraints(
-            tuple(group.budget for group in self._groups), _repairs(self.draft, self.columns)
-        )
+        draft = Draft(sketch.state, sketch.decisions, sketch.width)
+        gpu = task.target.is_gpu
+        self.draft = bind_threads(task, draft) if gpu else annotate(task, draft)
+        self.columns = make_columns(task, self.draft)
+        self._groups = tile_groups(task, self.draft, self.columns)
+        self._shared = shared_memory(task, self.draft, self.columns, self.bounds) if gpu else None
+        budgets: tuple[Budget, ...] = self._groups
+        if self._shared is not None:
+            budgets = (*budgets, self._shared)
+        self.constraints = Constraints(budgets, column_bounds(self.draft, self.columns))
         self._canonical = Canonical.of(task, self.draft, self.columns, self.constraints)
         self._plan: Plan | None = None
         generator = np.random.default_rng(7)
@@ -81,7 +70,20 @@ class Space:
 
     def sample(self, count: int, rng: np.random.Generator) -> Rows:
         """Draw rows."""
-        return self.canonical(sample(self.columns, self._groups, count, rng))
+        rows = self._draw(count, rng)
+        for _ in range(_TRIES):
+            bad = np.flatnonzero(~self.valid(rows))
+            if not len(bad):
+                break
+            rows[bad] = self._draw(len(bad), rng)
+        bad, good = np.flatnonzero(~self.valid(rows)), np.flatnonzero(self.valid(rows))
+        if len(bad) and len(good):  # rare, on GPUs only: take what is known to fit
+            rows[bad] = rows[good[rng.integers(0, len(good), len(bad))]]
+        return self.canonical(rows)
+
+    def _draw(self, count: int, rng: np.random.Generator) -> Rows:
+        rows = self.constraints.repair(sample(self.columns, self._groups, count, rng))
+        return rows if self._shared is None else self._shared.repair(rows, rng)
 
     def mutate(self, rows: Rows, rng: np.random.Generator) -> Rows:
         """Change one decision of each row; a row that cannot be changed stays."""
@@ -162,71 +164,3 @@ class Space:
             known = np.isin(filled[:, choice.first], choice.options)
             filled[:, choice.first] = np.where(known, filled[:, choice.first], choice.options[0])
         return filled
-
-
-def _columns(task: SearchTask, draft: Draft) -> Columns:
-    vectors = {vector_tile(register_tiles(draft, stage)) for stage in live_stages(draft)}
-    tiles = []
-    for d in draft.decisions:
-        if isinstance(d, Tile):
-            lanes, gpu = _lanes(task, draft, d.stage), task.target.is_gpu
-            cap = lanes if is_around_unrolled(draft, d) and not gpu else MAX_INNER
-            lengths = inner_choices(d, lanes, cap, is_vector=d in vectors, is_gpu=gpu)
-            tiles.append(tile_columns(d, lengths))
-    choices = tuple(d for d in draft.decisions if isinstance(d, Choice))
-    return Columns(tuple(tiles), choices, draft.width)
-
-
-def _lanes(task: SearchTask, draft: Draft, stage: str) -> int:
-    return task.target.lanes(compute_dtype(draft.op(stage).dtype).bits)
-
-
-def _register_groups(task: SearchTask, draft: Draft, columns: Columns) -> tuple[RegisterTile, ...]:
-    by_tile = {t.tile: t for t in columns.tiles}
-    groups = []
-    for stage in live_stages(draft):
-        tiles = register_tiles(draft, stage)
-        if not tiles:
-            continue
-        vector = vector_tile(tiles)
-        rows = tuple(by_tile[t] for t in tiles if t is not vector)
-        column = None if vector is None else vector.first + vector.count - 1
-        inner = tuple(r.tile.first + r.tile.count - 1 for r in rows)
-        registers = task.target.vector_registers
-        budget = RegisterBudget(column, inner, _lanes(task, draft, stage), registers)
-        groups.append(RegisterTile(budget, by_tile[vector] if vector else None, rows))
-    return tuple(groups)
-
-
-def _repairs(draft: Draft, columns: Columns) -> tuple[Repair, ...]:
-    """Bounds between columns: locations, consumers first, then parallel and vector loops."""
-    located = {c.stage: c.first for c in columns.choices if c.what == "location"}
-    parallel = {c.stage: c.first for c in columns.choices if c.what == "parallel"}
-    targets = {s.stage: s for s in draft.state.steps if isinstance(s, LocateStep)}
-    deeper: list[Repair] = []
-    fused: list[Repair] = []
-    for stage, column in located.items():
-        step = targets[stage]
-        for reader in _readers_inside(draft, stage, step.target):
-            if reader in located:
-                deeper.append(NoDeeper(column, located[reader]))
-        loops = nest_loops(draft.state, step.target)[: step.limit]
-        for owner, count in parallel.items():
-            mine = [k for k, (name, _) in enumerate(loops) if name == owner]
-            if mine:
-                fused.append(ParallelBound(count, column, mine[0], len(mine)))
-    vectors = [
-        VectorBound(c.first, parallel[c.stage], len(draft.stage(c.stage).iterators))
-        for c in columns.choices
-        if c.what == "vectorize" and c.stage in parallel
-    ]
-    return (*deeper, *fused, *vectors)
-
-
-def _readers_inside(draft: Draft, stage: str, target: str) -> list[str]:
-    """The stages between one and the stage it is computed in: its readers and their homes."""
-    found: dict[str, None] = {}
-    for reader in readers(draft, stage):
-        chain = homes(draft.state, reader)
-        found.update(dict.fromkeys(chain[: chain.index(target)]))
-    return list(found)

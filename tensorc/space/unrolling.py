@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-
 from tensorc.arith.sizes import ceildiv, vmax, where
 from tensorc.schedule.bounds import Bounds, Loop
 from tensorc.schedule.stage import Annotation, At, AtLevel

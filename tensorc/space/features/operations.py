@@ -37,7 +37,7 @@ _FUNCTION_LINES = 25
 
 
 def operation_counts(op: Op, body: tuple[Expr, ...]) -> NDArray[np.float64]:
-    """Counts per iteration, in the order of the feature names; index arithmetic counts as integer."""
+    """Counts per iteration, in the order of their names; index arithmetic counts as integer."""
     counts = np.zeros(16)
     combined = () if op.reducer is None else op.reducer.combine
     for e in chain.from_iterable(walk_expr(value) for value in (*body, *combined)):

@@ -22,7 +22,7 @@ def thread_counts(task: SearchTask) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class CrossThreadReduction:
-    """Bind the inner part of the fused reduction to threads, in the consumer's loops if they fit."""
+    """Bind the inner part of the fused reduction to threads, inside the consumer if that fits."""
 
     def meets(self, task: SearchTask, draft: Draft, stage: str) -> Condition:
         """Apply where the reduction offers more parallelism than the elements do."""

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from tensorc.ir.affine import affine_variables
 from tensorc.ir.expr import Call, Select, Where
 from tensorc.ir.visit import walk_expr
+from tensorc.schedule.access import accesses
 from tensorc.schedule.steps import ComputeInlineStep
 from tensorc.space.draft import Condition, Draft, Expansion
 from tensorc.space.inquiries import has_reduce, is_compute, readers
-from tensorc.space.population import register_tiles
+from tensorc.space.population import register_tiles, vector_tile
 from tensorc.space.task import SearchTask
 
 
@@ -29,7 +30,8 @@ class InlinePadding:
         found = readers(draft, stage)
         if draft.state.dag.is_output(stage) or len(found) != 1:
             return Condition.SKIP
-        if not register_tiles(draft, found[0]) or not _pads(draft, stage):
+        padded = _padded_axes(draft, stage)
+        if not padded or _splits_vectors(draft, stage, found[0], padded):
             return Condition.SKIP
         return Condition.APPLY
 
@@ -38,12 +40,25 @@ class InlinePadding:
         return [(draft.do(ComputeInlineStep(stage)), draft.before(stage))]
 
 
-def _pads(draft: Draft, stage: str) -> bool:
-    """Whether it selects by ranges of its axes, and computes nothing that is dear."""
+def _padded_axes(draft: Draft, stage: str) -> frozenset[str]:
+    """The axes it selects by the ranges of; none if it does anything else that is dear."""
     op = draft.op(stage)
     nodes = [e for value in op.body for e in walk_expr(value)]
     if len(op.body) > 1 or any(isinstance(e, Call | Where) for e in nodes):
-        return False
+        return frozenset()
     conditions = [c for e in nodes if isinstance(e, Select) for c in e.conditions]
-    simple = all(len(c.terms) == 1 and c.terms[0][0] in op.axes for c in conditions)
-    return bool(conditions) and simple and all(set(affine_variables(c)) for c in conditions)
+    if not all(len(c.terms) == 1 and c.terms[0][0] in op.axes for c in conditions):
+        return frozenset()
+    return frozenset(axis for c in conditions for axis in affine_variables(c))
+
+
+def _splits_vectors(draft: Draft, stage: str, reader: str, padded: frozenset[str]) -> bool:
+    """Whether a border would cut through the reader's vectors, or it has no register tile."""
+    tile = vector_tile(register_tiles(draft, reader))
+    if tile is None:
+        return True
+    return any(
+        axis in padded and tile.iterator in affine_variables(index)
+        for indices in accesses(draft.state, reader)[stage]
+        for axis, index in zip(draft.op(stage).axes, indices, strict=True)
+    )
