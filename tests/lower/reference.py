@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -111,7 +112,7 @@ class _Grid:
                 name = "logical_not" if function == "not" else function
                 values = [np.asarray(self.expr(a, env)) for a in args]
                 if name == "erf":
-                    return np.vectorize(NAMESPACE["erf"], otypes=[values[0].dtype])(values[0])
+                    return np.vectorize(math.erf, otypes=[values[0].dtype])(values[0])
                 return np.asarray(NAMESPACE[name](*values))  # type: ignore[operator]
             case Where(condition, a, b):
                 return np.where(self.expr(condition, env), self.expr(a, env), self.expr(b, env))
