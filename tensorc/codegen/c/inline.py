@@ -66,8 +66,9 @@ class Inline:
 
     def with_intrinsic(self, call: str, body: str, needs: str = "") -> str:
         """A body that is one intrinsic where the machine has it."""
-        macro, *_ = _X86[self.element, self.lanes]
+        macro, prefix, *_ = _X86[self.element, self.lanes]
         self.module.has_intrinsics = True
+        self.module.has_intrinsics_512 |= prefix == "_mm512"
         test = f"defined({macro})" + (f" && defined({needs})" if needs else "")
         return f"#if {test}\n    return ({self.type}){call};\n#else\n{body}#endif\n"
 

@@ -13,11 +13,20 @@ _HEAD: Final = """\
 #include <stddef.h>
 #include <stdint.h>
 """
+# All of GCC's immintrin.h takes 0.2 s to read; its parts refuse to be included without it.
 _INTRINSICS: Final = """\
-#if defined(__x86_64__) || defined(__i386__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define _IMMINTRIN_H_INCLUDED
+#include <smmintrin.h>
+#include <avxintrin.h>
+#include <fmaintrin.h>
+#include <f16cintrin.h>
+{more}#undef _IMMINTRIN_H_INCLUDED
+#elif defined(__x86_64__) || defined(__i386__)
 #include <immintrin.h>
 #endif
 """
+_INTRINSICS_512: Final = "#include <avx2intrin.h>\n#include <avx512fintrin.h>\n"
 # Vectors wider than the machine's are passed to inline functions only; say nothing of their ABI.
 _QUIET: Final = """\
 #pragma GCC diagnostic ignored "-Wpsabi"
@@ -37,6 +46,7 @@ class Module:
     definitions: dict[str, str] = field(default_factory=dict)
     functions: list[str] = field(default_factory=list)
     has_intrinsics: bool = False
+    has_intrinsics_512: bool = False
     has_parallel: bool = False
 
     def define(self, name: str, write: Callable[[], str]) -> str:
@@ -76,7 +86,8 @@ class Module:
 
     def text(self) -> str:
         """The whole file."""
-        head = [_HEAD, _INTRINSICS if self.has_intrinsics else "", _QUIET]
+        wide = _INTRINSICS_512 if self.has_intrinsics_512 else ""
+        head = [_HEAD, _INTRINSICS.format(more=wide) if self.has_intrinsics else "", _QUIET]
         parallel = [_PARALLEL] if self.has_parallel else []
         return "\n".join(
             filter(None, [*head, *parallel, *self.definitions.values(), *self.functions])
