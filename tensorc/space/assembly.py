@@ -21,6 +21,7 @@ from tensorc.space.thread_budget import SharedMemory, ThreadTile
 
 
 def make_columns(task: SearchTask, draft: Draft) -> Columns:
+    """The columns of all decisions, with the values that the machine makes sensible."""
     vectors = {vector_tile(register_tiles(draft, stage)) for stage in live_stages(draft)}
     tiles = []
     for d in draft.decisions:

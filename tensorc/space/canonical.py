@@ -133,7 +133,8 @@ class Canonical:
 def _lines(draft: Draft, stage: str) -> int:
     """Lines of text for each copy of a stage's body; borders make three versions along an axis."""
     borders = len(conditional_axes(draft.state, stage) & set(draft.op(stage).axes))
-    return max(lines_per_step(body_of(draft.state, stage)), 1) * 3 ** min(borders, 2)
+    versions = 9 if borders > 1 else 3 if borders else 1
+    return max(lines_per_step(body_of(draft.state, stage)), 1) * versions
 
 
 def _fall(rows: Rows, column: int, extents: list[int | Rows], least: int) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tensorc.arith.sizes import Size
+from tensorc.schedule.location import attached
 from tensorc.schedule.relations import extents
 from tensorc.schedule.stage import Annotation, At, AtLevel, Inlined, IterKind, Stage
 from tensorc.schedule.steps import AnnotationStep, LocateStep, MarkStep, PragmaStep, ReorderStep
@@ -87,7 +88,7 @@ def location_limit(draft: Draft, target: str) -> int:
     stage = draft.stage(target)
     tiled, seen, count = bool(register_tiles(draft, target)), False, 0
     for i in stage.iterators:
-        if i.annotation is Annotation.UNROLL:
+        if i.annotation in (Annotation.UNROLL, Annotation.VECTORIZE):
             break
         if i.kind is IterKind.REDUCE:
             if not tiled:
@@ -96,6 +97,8 @@ def location_limit(draft: Draft, target: str) -> int:
         elif seen:
             break
         count += 1
+    if count == len(stage.iterators):
+        count -= 1  # the innermost loop is for the lanes
     return len(outer_loops(draft.state, target)) + count
 
 
@@ -280,7 +283,7 @@ def _vectorize(draft: Draft, name: str) -> Draft:
     strides = read_strides(draft.state, name, draft.op(name).axes[-1])
     even = all(isinstance(s, int) and abs(s) <= 1 for s in strides)
     run = 1
-    if even and not isinstance(stage.location, AtLevel):
+    if even and not isinstance(stage.location, AtLevel) and not attached(draft.state, name):
         run = min(contiguous_run(draft.state, name), max(1, len(loops) - 1))
     options = sorted({1, run}) if even else [0, 1]
     draft, count = draft.choose(name, "vectorize", options)

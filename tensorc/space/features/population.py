@@ -187,9 +187,10 @@ def _register_tile(own: Any, loops: LoopArrays, first: int) -> tuple[Floats, Flo
 
 def _moved_past(cache: int, loops: LoopArrays, parts: Touched) -> Floats:
     """Bytes that come from beyond a cache: the largest loops that fit, times how often they run."""
-    moved = loops.total * parts.bytes[-1] if loops.count else parts.bytes[0]
     if not loops.count:
-        return moved
+        whole: Floats = parts.bytes[0]
+        return whole
+    moved = loops.total * parts.bytes[-1]
     outside = loops.total / loops.inside[:-1]
     fitting = np.where(parts.bytes[: loops.count] <= cache, outside * parts.bytes, np.inf)
     least: Floats = np.minimum(moved, fitting.min(axis=0))
