@@ -19,9 +19,11 @@ MAX_IMPORT_SECONDS = 0.5
 # Heavy library -> the modules that may ask `optional_import` for it.
 LAZY = {
     "llvmlite": ("tensorc.codegen.llvm", "tensorc.runtime"),
+    "ml_dtypes": ("tensorc.runtime.arrays",),
     "onnx": ("tensorc.frontend",),
     "pycuda": ("tensorc.runtime.cuda",),
     "pyopencl": ("tensorc.runtime.opencl",),
+    "torch": ("tensorc.cli.peers",),
     "xgboost": ("tensorc.search.cost_model",),
 }
 
