@@ -23,6 +23,7 @@ from tensorc.lower.scene import Scene, settle
 from tensorc.lower.sequence import sequence
 from tensorc.lower.stage_nest import StageCode, stage_nest
 from tensorc.lower.storage import View, aligned_layout, flatten, whole_view
+from tensorc.schedule.round_up import round_up
 from tensorc.schedule.stage import Root
 from tensorc.schedule.state import State
 from tensorc.support.names import fresh, identifier
@@ -33,6 +34,7 @@ from tensorc.te.op import Op, output_name
 def build(state: State, target: Target, name: str = "kernel") -> PrimFunc:
     """Lower a concrete state to compact loop IR, with loops still marked vectorised."""
     params: dict[tuple[str, int], Buffer] = {}
+    state = round_up(state)
     taken: set[str] = {name, *RESERVED}
     for op_name, output in state.dag.params:
         op = state.dag.by_name[op_name]

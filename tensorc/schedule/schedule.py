@@ -69,13 +69,14 @@ class Schedule:
 
     def __init__(self, program: ComputeDAG | Sequence[Tensor]) -> None:
         self._names: dict[int, str] = {}
+        self._tensors: tuple[Tensor, ...] = ()  # keeps the ids in _names valid
         if isinstance(program, ComputeDAG):
             self.dag = program
         else:
             self.dag = ComputeDAG.from_tensors(program)
             named = zip(program, self.dag.params, strict=True)
             self._names = {id(tensor.op): name for tensor, (name, _) in named}
-            self._tensors = tuple(program)  # keeps the ids above valid
+            self._tensors = tuple(program)
         self.state: State = initial_state(self.dag)
 
     @classmethod
@@ -115,7 +116,7 @@ class Schedule:
     def copy(self) -> Schedule:
         """A schedule with the same steps, to be continued independently."""
         other = Schedule(self.dag)
-        other._names, other.state = self._names, self.state
+        other._names, other._tensors, other.state = self._names, self._tensors, self.state
         return other
 
     def extents(self, stage: StageLike) -> dict[str, Size]:

@@ -190,3 +190,46 @@ def test_the_region_of_an_attached_stage_holds_what_is_read_of_it(
         op = s.state.dag.by_name[guest]
         held = [bounds.nests[guest].extents[a] for a in op.axes]
         assert all(n <= h for n, h in zip(size(box), held, strict=True)), (box, held)
+
+
+def gather(n: int = 12) -> list[Tensor]:
+    """Rows of B in the order of an input."""
+    A = te.placeholder((30, 4), name="A")
+    rows = te.placeholder((n,), dtype="int32", name="rows")
+    B = te.compute((30, 4), lambda i, j: A[i, j] + 1.0, name="B")
+    C = te.compute((n, 4), lambda i, j: B[rows[i], j] * 2.0, name="C")
+    return [A, rows, C]
+
+
+def test_a_row_found_in_data_may_be_any_but_is_one_at_a_time() -> None:
+    s = Schedule(gather())
+    s.compute_at("B", "C", "i")
+    assert s.extents("B") == {"i": 1, "j": 4}
+    s.compute_root("B")
+    s.split("C", "i", [3])
+    s.compute_at("B", "C", "i.0")
+    assert s.extents("B") == {"i": 30, "j": 4}
+
+
+def test_reads_by_several_stages_are_united_where_they_lie() -> None:
+    s = Schedule(shifted())
+    s.split("D", "i", [8])
+    s.compute_at("C", "D", "i.0")
+    s.compute_at("B", "D", "i.0")
+    assert s.extents("C") == {"i": 9}
+    assert s.extents("B") == {"i": 12}
+
+
+def test_reads_whose_distance_varies_need_all_of_a_stage() -> None:
+    s = Schedule(mirrored())
+    s.split("D", "i", [4])
+    s.compute_at("C", "D", "i.0")
+    s.compute_at("B", "D", "i.0")
+    assert s.extents("B") == {"i": 16}
+
+
+def test_a_stage_that_nothing_reads_is_computed_whole() -> None:
+    A = te.placeholder((8,), name="A")
+    B = te.compute((8,), lambda i: A[i] + 1.0, name="B")
+    C = te.compute((8,), lambda i: A[i] * 2.0, name="C")
+    assert Schedule([A, B, C]).extents("B") == {"i": 8}
