@@ -111,16 +111,19 @@ class FunctionWriter(ExpressionWriter):
         return to_memory(self, self.value(value, lanes), dtype, lanes)
 
     def _for(self, s: For) -> None:
-        if s.kind is ForKind.UNROLLED or s.extent <= 1:
-            for number in range(s.start, s.start + s.extent):
-                self.index[s.var] = number
-                self._bind_lets(s)
-                self.statement(s.body)
-            self._unbind(s)
-        elif s.kind is ForKind.PARALLEL and not self.parallel:
+        if s.kind is ForKind.PARALLEL and not self.parallel:
             self._parallel(s)
+        elif s.kind is ForKind.UNROLLED or s.extent <= 1:
+            self._unroll(s)
         else:
             self.loop(s, str(s.start), str(s.start + s.extent))
+
+    def _unroll(self, s: For) -> None:
+        for number in range(s.start, s.start + s.extent):
+            self.index[s.var] = number
+            self._bind_lets(s)
+            self.statement(s.body)
+        self._unbind(s)
 
     def loop(self, s: For, first: str, end: str) -> None:
         """A loop from `first` up to, not including, `end`, both `i64`; at least one iteration."""
@@ -217,11 +220,16 @@ class FunctionWriter(ExpressionWriter):
         self.base[buffer.name] = pointer
 
     def _parallel(self, s: For) -> None:
-        """Run the iterations through the thread pool.
+        """Run the iterations through the thread pool; a single one here, as thread 0.
 
         The body becomes a function of its live-ins, whose pointers do not alias; the pool calls a
         task that takes them out of a context in this function's frame.
         """
+        if s.extent <= 1:
+            shared, self.workspace = self.workspace, "%scratch"
+            self._unroll(s)
+            self.workspace = shared
+            return
         module = self.module
         module.outlined += 1
         number = module.outlined

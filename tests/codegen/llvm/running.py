@@ -60,6 +60,11 @@ def run_oracle(func: PrimFunc, arrays: Sequence[Array]) -> list[Array]:
     return copies
 
 
+def comparable(array: Array) -> Array:
+    """The array in a type that NumPy's assertions know."""
+    return array.astype(np.float32) if array.dtype == ml_dtypes.bfloat16 else array
+
+
 def check(
     text: str | PrimFunc,
     *,
@@ -72,8 +77,7 @@ def check(
     arrays = inputs_of(func) if arrays is None else arrays
     got, expected = run_llvm(func, arrays, target), run_oracle(func, arrays)
     for g, e in zip(got, expected, strict=True):
-        if e.dtype == ml_dtypes.bfloat16:  # which NumPy's tests do not know
-            g, e = g.astype(np.float32), e.astype(np.float32)
+        g, e = comparable(g), comparable(e)
         if rtol:
             np.testing.assert_allclose(g, e, rtol=rtol, atol=rtol)
         else:

@@ -202,6 +202,22 @@ def spaces(A: buffer((40, 16), 'float32'), B: buffer((40, 16), 'float32')):
 """)  # noqa: E501
 
 
+def test_a_parallel_loop_of_one_iteration_uses_the_workspace_of_a_thread() -> None:
+    check("""
+@prim_func(outputs=('B',), workspace_bytes=64, thread_workspace_bytes=64, offsets=(('S', 0), ('P', 0)))
+def single(A: buffer((16,), 'float32'), B: buffer((16,), 'float32')):
+    S = allocate((16,), 'float32', 'workspace')
+    for j in serial(0, 16):
+        S[j] = A[j]
+    for i in parallel(0, 1):
+        P = allocate((16,), 'float32', 'workspace')
+        for j in serial(0, 16):
+            P[j] = 2.0
+        for j in serial(0, 16):
+            B[j] = P[j] * S[j]
+""")  # noqa: E501
+
+
 def test_sibling_allocations_of_one_name_are_different_buffers() -> None:
     check("""
 @prim_func(outputs=('B',))
