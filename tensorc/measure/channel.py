@@ -128,7 +128,10 @@ class BufferedChannel:
             pass
         except OSError:
             alive = False
-        return list(self._messages()), alive
+        try:
+            return list(self._messages()), alive
+        except ValueError:  # a candidate wrote into the socket
+            return [], False
 
     def close(self) -> None:
         """Close the socket."""

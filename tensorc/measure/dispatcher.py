@@ -111,7 +111,7 @@ class Dispatcher:
 
     def _order(self, order: Job | int | None) -> None:
         self._orders.append(order)
-        with suppress(BlockingIOError):  # it rings already
+        with suppress(OSError):  # it rings already, or the thread has ended
             self._bell.send(b"!")
 
     def _main(self) -> None:

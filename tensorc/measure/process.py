@@ -84,7 +84,7 @@ class WorkerProcess:
         """See the process to its end; return its status, negative for a signal."""
         if self._status is None:
             if kill:
-                os.kill(self._process, signal.SIGKILL)
+                _kill(self._process)
             self._status = self._template.reap(self._process)
             self.channel.close()
         return self._status
@@ -192,6 +192,14 @@ def signal_name(status: int) -> str:
         return f"signal {-status} ({signal.Signals(-status).name})"
     except ValueError:
         return f"signal {-status}"
+
+
+def _kill(process: int) -> None:
+    """Kill a worker and the compilers it has started: it leads a group of its own."""
+    try:
+        os.killpg(process, signal.SIGKILL)
+    except ProcessLookupError:  # it has only just been forked
+        os.kill(process, signal.SIGKILL)
 
 
 def _scratch_file(folder: Path) -> IO[bytes]:

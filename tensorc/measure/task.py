@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import mmap
 import os
@@ -100,10 +101,11 @@ class RunTask:
 def write_arrays(arrays: Sequence[Array]) -> int:
     """Put arrays, each from a page boundary on, into a file that has no name; return its number.
 
-    In memory where the system has that, so that several processes can share it without copies.
+    In memory where the system has that, so that several processes can share it without copies, and
+    sealed, so that none can change it.
     """
     if hasattr(os, "memfd_create"):
-        file = os.memfd_create("tensorc")
+        file = os.memfd_create("tensorc", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     else:
         with tempfile.TemporaryFile() as unnamed:
             file = os.dup(unnamed.fileno())
@@ -113,12 +115,14 @@ def write_arrays(arrays: Sequence[Array]) -> int:
             _write_all(file, array.reshape(-1).view(np.uint8).data, position)
         position += _pages(array.nbytes)
     os.truncate(file, max(position, _PAGE))
+    if hasattr(os, "memfd_create"):
+        fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK)
     return file
 
 
 def read_arrays(file: int, params: Sequence[Param]) -> tuple[Array, ...]:
     """Return the arrays of such a file; they cannot be written."""
-    memory = mmap.mmap(file, 0, prot=mmap.PROT_READ)
+    memory = mmap.mmap(file, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
     arrays, position = [], 0
     for param in params:
         block = np.frombuffer(memory, np.uint8, param.nbytes, position)

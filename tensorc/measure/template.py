@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from typing import Final, NoReturn
 
 from tensorc.measure.build_worker import Builder
@@ -27,6 +28,8 @@ from tensorc.runtime.pool import pool_library
 
 BUILD: Final = "build"
 RUN: Final = "run"
+_PATIENCE = 2.0
+_PAUSE = 5e-4
 
 
 def main(parent: int) -> None:
@@ -60,8 +63,19 @@ def main(parent: int) -> None:
                 os.close(errors)
                 channel.send({"event": "spawned", "process": child})
             case "reap":
-                _, status = os.waitpid(message.header["process"], 0)
-                channel.send({"event": "ended", "status": os.waitstatus_to_exitcode(status)})
+                channel.send({"event": "ended", "status": _reap(message.header["process"])})
+
+
+def _reap(child: int) -> int:
+    """Wait for the end of a worker, and help if it has only hung up; return its status."""
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        found, status = os.waitpid(child, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(_PAUSE)
+    os.kill(child, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def _become_worker(role: str, connection: int, errors: int) -> NoReturn:

@@ -103,18 +103,22 @@ def processor(target: Target) -> tuple[str, str]:
     Instruction sets of this machine that the target leaves out are switched off; a target for
     another processor names its own.
     """
-    binding = _binding()
     if target.cpu != "native":
         return target.cpu, ",".join(f"+{feature}" for feature in target.features)
-    features = binding.get_host_cpu_features()
-    native = dict(features)
+    return _native_processor(target.features)
+
+
+@cache
+def _native_processor(allowed: tuple[str, ...]) -> tuple[str, str]:
+    binding = _binding()
+    native = dict(binding.get_host_cpu_features())
     for feature in host.instruction_sets():
-        if feature not in target.features and feature in native:
+        if feature not in allowed and feature in native:
             native[feature] = False
     # What is switched off comes last, since a feature switches on those that it needs.
     order = sorted(native.items(), key=lambda item: (not item[1], item[0]))
-    flat = ",".join(f"{'+' if on else '-'}{name}" for name, on in order)
-    return binding.get_host_cpu_name(), flat
+    features = ",".join(f"{'+' if on else '-'}{name}" for name, on in order)
+    return binding.get_host_cpu_name(), features
 
 
 @cache

@@ -31,7 +31,7 @@ def add_task(key: str = "add", naive_seconds: float = 0.01, threads: int = 1) ->
 def candidate(code: str = _SUM, **workspace: int) -> Artifact:
     """A kernel with `a`, `b`, `c` and the workspace `w`."""
     return c_artifact(
-        "#include <stdlib.h>\n"
+        "#include <stdlib.h>\n#include <unistd.h>\n"
         "int32_t kernel(void *const *buffers, void *w) {\n"
         "  float *a = buffers[0], *b = buffers[1], *c = buffers[2];\n"
         f"  {code}\n  return 0;\n}}",

@@ -174,6 +174,36 @@ def test_several_tasks_may_take_turns() -> None:
             measurer.submit(MeasureInput(task="third"))
 
 
+def test_a_candidate_that_hangs_up_and_loops_is_ended(measurer: Measurer) -> None:
+    code = "for (int i = 3; i < 64; i++) close(i); for (;;) *(volatile float *)c = 1;"
+    result = measure(measurer, candidates.candidate(code))
+    assert result.error is ErrorKind.RUNTIME_CRASH
+    assert measure(measurer, candidates.right()).error is ErrorKind.NONE
+
+
+def test_a_candidate_that_writes_into_the_socket_is_ended(measurer: Measurer) -> None:
+    code = (
+        "char junk[100] = {4, 0, 0, 0}; for (int i = 3; i < 64; i++) write(i, junk, 100);"
+        " for (;;) *(volatile float *)c = 1;"
+    )
+    result = measure(measurer, candidates.candidate(code))
+    assert result.error in (ErrorKind.RUNTIME_CRASH, ErrorKind.RUN_TIMEOUT)
+    assert measure(measurer, candidates.right()).error is ErrorKind.NONE
+
+
+def test_a_runner_that_somebody_kills_is_replaced() -> None:
+    others = set(_descendants(os.getpid()))
+    with Measurer(candidates.add_task(), QUICK) as measurer:
+        assert measure(measurer, candidates.right()).error is ErrorKind.NONE
+        (template,) = [p for p in set(_descendants(os.getpid())) - others if _descendants(p)]
+        for worker in _descendants(template):
+            os.kill(worker, signal.SIGKILL)
+        assert measure(measurer, candidates.right()).error is ErrorKind.NONE
+        os.kill(template, signal.SIGKILL)
+        with pytest.raises(MeasureError, match="Cannot start worker processes"):
+            measure(measurer, candidates.segfaulting())
+
+
 def test_a_task_without_a_dag_cannot_be_built_for() -> None:
     with (
         Measurer(candidates.add_task(), QUICK) as measurer,
