@@ -6,6 +6,7 @@ again. Why: nothing is emitted that a later pass has to prove away. Refused: gua
 loop partitioning afterwards; symbolic loop bounds.
 """
 
+from tensorc.lower.count_lines import count_lines
 from tensorc.lower.pipeline import lower, stages
 
-__all__ = ["lower", "stages"]
+__all__ = ["count_lines", "lower", "stages"]

@@ -15,6 +15,7 @@ from tensorc.ir.printer import print_func
 from tensorc.ir.verify import verify
 from tensorc.lower.loop_nest import build
 from tensorc.passes.assign_scopes import assign_scopes
+from tensorc.passes.drop_unused_lets import drop_unused_lets
 from tensorc.passes.plan_workspace import plan_workspace
 from tensorc.passes.vectorize_loops import vectorize_loops
 from tensorc.schedule.state import State
@@ -25,6 +26,7 @@ from tensorc.target import Target
 Pass: TypeAlias = Callable[[PrimFunc, Target], PrimFunc]
 
 _CPU: Final[tuple[Pass, ...]] = (
+    drop_unused_lets,  # first: flattening indices recombines most parts of fused loops
     vectorize_loops,  # on the compact IR: unrolling is the backends' business
     assign_scopes,  # after vectorising, which decides what is unrolled and so constant
     plan_workspace,  # after scopes are known

@@ -45,10 +45,8 @@ def relax(a: Affine, around: Surroundings) -> Span:
     start, extent = Affine(a.const), 1
     for atom, c in a.terms:
         span = _relax_atom(atom, around)
-        if c >= 0:
-            start = start + span.start * c
-        else:
-            start = start + (span.start + (span.extent - 1)) * c
+        first = span.start if c >= 0 else span.start + (span.extent - 1)
+        start = start + first * c
         extent += abs(c) * (span.extent - 1)
     return Span(start, max(extent, 0))
 

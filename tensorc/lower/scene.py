@@ -18,7 +18,8 @@ class Scene:
 
     `bound` are the variables around, outermost first. `domain`, `guards` and `conditions` hold
     undecided predicates only; `skip` says that a guard is surely false, `values` are the bodies
-    with decided selects removed, which `pruned` says has happened. `copies` counts the versions of this nest so far.
+    with decided selects removed, which `pruned` says has happened. `copies` counts the versions of
+    this nest so far.
     """
 
     env: dict[str, Range]

@@ -55,8 +55,8 @@ def _reducing_nest(
 ) -> Nest:
     leaves = code.placed.instance.leaves
     first = _first_reduce(leaves)
-    update = _updater(code, reducer)
     if code.tile is None:
+        update = _updater(code, reducer)
         init = _spatial_nest(leaves[first:], lambda s: _initialise(elements, reducer, s))
 
         def start(nest: Nest, scene: Scene) -> Stmt | None:

@@ -1,8 +1,8 @@
 """Turn each loop marked `vectorized` into operations on vectors.
 
-Before:  for j in vectorized(0, 20):      After:  for j in unrolled(0, 2):
-             C[j] = A[j] * x[0]                       C[ramp(8*j, 8)] = A[ramp(8*j, 8)] * broadcast(x[0], 8)
-                                                  C[ramp(16, 4)] = A[ramp(16, 4)] * broadcast(x[0], 4)
+Before:  for j in vectorized(0, 20):   After:  for j in unrolled(0, 2):
+             C[j] = A[j] * x[0]                    C[ramp(8*j, 8)] = A[ramp(8*j, 8)] * broadcast(…)
+                                               C[ramp(16, 4)] = A[ramp(16, 4)] * broadcast(…)
 
 The widest type decides the number of lanes. Up to eight vectors are unrolled, more make a serial
 loop; tails are done in smaller powers of two. What has no vector form (a store that is guarded

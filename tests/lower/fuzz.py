@@ -21,7 +21,7 @@ from tensorc.ir.printer import print_func
 from tensorc.ir.verify import verify
 from tensorc.lower import lower
 from tensorc.schedule.replay import apply_step, initial_state
-from tensorc.schedule.stage import Annotation, Inlined
+from tensorc.schedule.stage import Annotation, Inlined, IterKind, Stage
 from tensorc.schedule.state import State
 from tensorc.schedule.steps import (
     AnnotationStep,
@@ -63,52 +63,72 @@ def random_steps(dag: te.ComputeDAG, r: Random, count: int) -> State:
 def _random_step(state: State, r: Random) -> Step | None:
     live = [s for s in state.stages.values() if not isinstance(s.location, Inlined)]
     stage = r.choice(live)
-    name, names = stage.name, stage.names()
-    if not names:
+    if not stage.iterators:
         return None
-    it = r.choice(names)
-    match r.choice(_KINDS):
-        case "split":
-            return SplitStep(
-                name, it, tuple(r.choice((1, 2, 3, 4, 5, 8)) for _ in range(r.randint(1, 3)))
-            )
-        case "fuse":
-            k, n = r.randrange(len(names)), r.randint(2, 3)
-            return FuseStep(name, names[k : k + n]) if len(names[k : k + n]) > 1 else None
-        case "reorder":
-            order = list(names)
-            if r.random() < 0.5:
-                r.shuffle(order)
-            else:
-                kinds = {i.name: i.kind.value for i in stage.iterators}
-                order.sort(key=lambda n: (r.random() < 0.3, kinds[n] == "spatial"))
-            return ReorderStep(name, tuple(order))
-        case "annotate":
-            annotation = r.choice(_ANNOTATIONS)
-            if annotation is Annotation.VECTORIZE and r.random() < 0.7:
-                it = names[-1]
-            return AnnotationStep(name, it, annotation)
-        case "at":
-            target = r.choice(live)
-            if not target.iterators:
-                return None
-            return ComputeAtStep(name, target.name, r.choice(target.names()))
-        case "inline":
-            return ComputeInlineStep(name)
-        case "write":
-            return CacheWriteStep(name, "local")
-        case "read":
-            return _cache_read(state, r)
-        case "rfactor":
-            return RfactorStep(name, it, r.randint(0, len(state.dag.by_name[name].axes)))
-        case "pragma":
-            return PragmaStep(name, names[0], "auto_unroll_max_step", r.choice((0, 16, 64)))
-        case _:
-            axes = state.dag.by_name[name].axes or (it,)
-            return StorageAlignStep(name, r.choice(axes), r.choice((4, 16)), r.choice((0, 1)))
+    return r.choice(_MAKERS)(state, stage, r)
 
 
-def _cache_read(state: State, r: Random) -> Step | None:
+def _split(state: State, stage: Stage, r: Random) -> Step:
+    lengths = tuple(r.choice((1, 2, 3, 4, 5, 8)) for _ in range(r.randint(1, 3)))
+    return SplitStep(stage.name, r.choice(stage.names()), lengths)
+
+
+def _fuse(state: State, stage: Stage, r: Random) -> Step | None:
+    first = r.randrange(len(stage.iterators))
+    names = stage.names()[first : first + r.randint(2, 3)]
+    return FuseStep(stage.name, names) if len(names) > 1 else None
+
+
+def _reorder(state: State, stage: Stage, r: Random) -> Step:
+    order = list(stage.iterators)
+    if r.random() < 0.5:
+        r.shuffle(order)
+    else:  # reductions outside, as in a tile
+        order.sort(key=lambda i: (r.random() < 0.3, i.kind is IterKind.SPATIAL))
+    return ReorderStep(stage.name, tuple(i.name for i in order))
+
+
+def _annotate(state: State, stage: Stage, r: Random) -> Step:
+    annotation = r.choice(_ANNOTATIONS)
+    iterator = r.choice(stage.names())
+    if annotation is Annotation.VECTORIZE and r.random() < 0.7:
+        iterator = stage.names()[-1]
+    return AnnotationStep(stage.name, iterator, annotation)
+
+
+def _compute_at(state: State, stage: Stage, r: Random) -> Step | None:
+    target = r.choice(list(state.stages.values()))
+    if not target.iterators or isinstance(target.location, Inlined):
+        return None
+    return ComputeAtStep(stage.name, target.name, r.choice(target.names()))
+
+
+def _inline(state: State, stage: Stage, r: Random) -> Step:
+    return ComputeInlineStep(stage.name)
+
+
+def _cache_write(state: State, stage: Stage, r: Random) -> Step:
+    return CacheWriteStep(stage.name, "local")
+
+
+def _rfactor(state: State, stage: Stage, r: Random) -> Step:
+    axes = state.dag.by_name[stage.name].axes
+    return RfactorStep(stage.name, r.choice(stage.names()), r.randint(0, len(axes)))
+
+
+def _pragma(state: State, stage: Stage, r: Random) -> Step:
+    steps = r.choice((0, 16, 64))
+    return PragmaStep(stage.name, stage.names()[0], "auto_unroll_max_step", steps)
+
+
+def _align(state: State, stage: Stage, r: Random) -> Step | None:
+    axes = state.dag.by_name[stage.name].axes
+    if not axes:
+        return None
+    return StorageAlignStep(stage.name, r.choice(axes), r.choice((4, 16)), r.choice((0, 1)))
+
+
+def _cache_read(state: State, stage: Stage, r: Random) -> Step | None:
     op = r.choice(state.dag.ops)
     readers = state.dag.read_by[op.name]
     if not readers:
@@ -121,9 +141,10 @@ def _cache_read(state: State, r: Random) -> Step | None:
     return CacheReadStep(op.name, "global", (r.choice(readers),), layout)
 
 
-_KINDS = (
-    "split", "split", "split", "fuse", "reorder", "reorder", "annotate", "annotate", "annotate",
-    "at", "at", "at", "inline", "write", "read", "rfactor", "pragma", "align",
+_MAKERS = (
+    _split, _split, _split, _fuse, _reorder, _reorder, _annotate, _annotate, _annotate,
+    _compute_at, _compute_at, _compute_at, _inline, _cache_write, _cache_read, _rfactor, _pragma,
+    _align,
 )  # fmt: skip
 _ANNOTATIONS = (Annotation.UNROLL, Annotation.VECTORIZE, Annotation.VECTORIZE, Annotation.PARALLEL)
 
@@ -185,7 +206,9 @@ def main() -> None:
     for seed in range(args.seed, args.seed + args.count):
         try:
             check(seed)
-        except Exception as error:  # whatever it is, it is a finding
+        except (
+            Exception
+        ) as error:  # whatever it is, it is a finding  # whatever it is, it is a finding
             where = traceback.extract_tb(error.__traceback__)[-1]
             kind = (
                 f"{type(error).__name__}: {str(error).strip()[:100]!r} {where.name}:{where.lineno}"

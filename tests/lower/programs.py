@@ -178,12 +178,24 @@ def double_matmul(r: Random) -> Program:
 
 def mixed_types(r: Random) -> Program:
     """Conversions between types of different widths."""
-    names = ("float16", "bfloat16", "float32", "float64", "int8", "uint8", "int16", "int32", "int64")
+    names = (
+        "float16",
+        "bfloat16",
+        "float32",
+        "float64",
+        "int8",
+        "uint8",
+        "int16",
+        "int32",
+        "int64",
+    )
     a, b, c = (r.choice(names) for _ in range(3))
     M, N = r.randint(1, 5), r.randint(1, 40)
     A, B = te.placeholder((M, N), dtype=a, name="A"), te.placeholder((N,), dtype=b, name="B")
     C = te.compute((M, N), lambda i, j: (A[i, j].astype("int32") & 15).astype(c), name="C")
-    D = te.compute((M, N), lambda i, j: C[i, j].astype("float32") + B[j].astype("float32"), name="D")
+    D = te.compute(
+        (M, N), lambda i, j: C[i, j].astype("float32") + B[j].astype("float32"), name="D"
+    )
     E = te.compute((M, N), lambda i, j: te.select(D[i, j] > 1.0, 1, 0).astype("int8"), name="E")
     return [A, B, C, D, E] if r.random() < 0.5 else [A, B, E]
 
@@ -250,9 +262,7 @@ def concatenate(r: Random) -> Program:
     M, a, b = r.randint(1, 4), r.randint(1, 12), r.randint(1, 12)
     A, B = te.placeholder((M, a), name="A"), te.placeholder((M, b), name="B")
     X = te.compute((M, a), lambda i, j: A[i, j] * 2.0, name="X")
-    C = te.compute(
-        (M, a + b), lambda i, j: te.if_then_else(j < a, X[i, j], B[i, j - a]), name="C"
-    )
+    C = te.compute((M, a + b), lambda i, j: te.if_then_else(j < a, X[i, j], B[i, j - a]), name="C")
     D = te.compute((a + b, M), lambda j, i: C[i, j] + 1.0, name="D")
     return [A, B, D]
 
@@ -274,7 +284,11 @@ def layer_norm(r: Random) -> Program:
     mean = te.compute((M,), lambda i: te.sum(A[i, k] / N, axis=k), name="mean")
     C = te.compute((M, N), lambda i, j: A[i, j] - mean[i], name="centred")
     var = te.compute((M,), lambda i: te.sum(C[i, q] * C[i, q] / N, axis=q), name="var")
-    return [A, g, te.compute((M, N), lambda i, j: C[i, j] / te.sqrt(var[i] + 1e-3) * g[j], name="D")]
+    return [
+        A,
+        g,
+        te.compute((M, N), lambda i, j: C[i, j] / te.sqrt(var[i] + 1e-3) * g[j], name="D"),
+    ]
 
 
 PROGRAMS = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -67,7 +66,10 @@ class _Grid:
             return [t.astype(numpy_dtype(d)) for t, d in zip(terms, op.dtypes, strict=True)]
         lead = self.shape[: len(op.shape)]
         terms = [t.reshape((*lead, int(np.prod(self.shape[len(lead) :])))) for t in terms]
-        running = [np.full(lead, c.value, _wide(d)) for c, d in zip(op.reducer.identity, op.dtypes)]
+        running = [
+            np.full(lead, c.value, _wide(d))
+            for c, d in zip(op.reducer.identity, op.dtypes, strict=True)
+        ]
         for step in range(terms[0].shape[-1]):
             env = dict(zip(op.reducer.lhs, running, strict=True))
             env |= {x: t[..., step] for x, t in zip(op.reducer.rhs, terms, strict=True)}
@@ -94,6 +96,23 @@ class _Grid:
             case Opaque(value, _, _):
                 return np.asarray(self.expr(value, {})).astype(np.int64)
 
+    def holds(self, conditions: tuple[Affine, ...]) -> Array:
+        result = np.asarray(True)
+        for condition in conditions:
+            result = result & (self.affine(condition) >= 0)
+        return result
+
+    def read(self, source: Array, indices: tuple[Affine, ...]) -> Array:
+        if source.size == 0:
+            return np.zeros(self.shape, source.dtype)
+        # What a select does not want may lie outside.
+        at = tuple(
+            np.clip(self.affine(i), 0, n - 1) for i, n in zip(indices, source.shape, strict=True)
+        )
+        found = source[at] if at else source
+        half = found.dtype.itemsize == 2 and found.dtype.kind in "fV"
+        return found.astype(np.float32) if half else found
+
     def expr(self, e: Expr, env: dict[str, Array]) -> Array:
         match e:
             case Const(value, dtype):
@@ -109,35 +128,23 @@ class _Grid:
                 operator = _OPERATORS.get(op) or NAMESPACE[op]
                 return np.asarray(operator(x, y))  # type: ignore[operator]
             case Call(function, args):
-                name = "logical_not" if function == "not" else function
-                values = [np.asarray(self.expr(a, env)) for a in args]
-                if name == "erf":
-                    return np.vectorize(math.erf, otypes=[values[0].dtype])(values[0])
-                return np.asarray(NAMESPACE[name](*values))  # type: ignore[operator]
+                return _call(function, [np.asarray(self.expr(a, env)) for a in args])
             case Where(condition, a, b):
                 return np.where(self.expr(condition, env), self.expr(a, env), self.expr(b, env))
             case Select(conditions, a, b):
-                holds = np.asarray(True)
-                for condition in conditions:
-                    holds = holds & (self.affine(condition) >= 0)
+                holds = self.holds(conditions)
                 return np.where(holds, self.expr(a, env), self.expr(b, env))
             case Read(name, indices, _, output):
-                source = self.known[name, output]
-                if source.size == 0:
-                    return np.zeros(self.shape, source.dtype)
-                # What a select does not want may lie outside.
-                at = tuple(
-                    np.clip(self.affine(i), 0, n - 1)
-                    for i, n in zip(indices, source.shape, strict=True)
-                )
-                found = source[at] if at else source
-                return (
-                    found.astype(np.float32)
-                    if found.dtype.itemsize == 2 and found.dtype.kind in "fV"
-                    else found
-                )
+                return self.read(self.known[name, output], indices)
             case _:
                 raise AssertionError(e)
+
+
+def _call(function: str, values: list[Array]) -> Array:
+    if function == "erf":
+        return np.vectorize(NAMESPACE["erf"], otypes=[values[0].dtype])(values[0])
+    name = "logical_not" if function == "not" else function
+    return np.asarray(NAMESPACE[name](*values))  # type: ignore[operator]
 
 
 def _wide(dtype: Any) -> np.dtype[Any]:

@@ -1,0 +1,134 @@
+"""Loops into vectors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tensorc.codegen.python import execute
+from tensorc.ir.parser import parse_func
+from tensorc.ir.printer import print_func
+from tensorc.ir.verify import verify
+from tensorc.passes.vectorize_loops import vectorize_loops
+from tensorc.target import Target
+from tests.golden_text import GoldenFile
+
+TARGET = Target("llvm", vector_bytes=32)
+HEADER = """\
+@prim_func(outputs=('C',))
+def kernel(A: buffer((160,), 'float32'), C: buffer((160,), 'float32')):
+"""
+
+BODIES = {
+    "two_vectors_and_tails": """
+    for j in vectorized(0, 21):
+        C[j] = A[j] + A[3]
+""",
+    "many_vectors_stay_a_loop": """
+    for j in vectorized(0, 150):
+        C[j] = A[j] * 2.0
+""",
+    "short_loop": """
+    for j in vectorized(0, 3):
+        C[j + 5] = A[j]
+""",
+    "strided": """
+    for j in vectorized(0, 16):
+        C[2*j] = A[33 - 2*j]
+""",
+    "outer_loops_stay": """
+    for i in unrolled(0, 2):
+        for j in vectorized(0, 8):
+            C[8*i + j] = A[j]
+""",
+    "loop_inside": """
+    for j in vectorized(0, 8):
+        C[j] = 0.0
+        for k in serial(0, 4):
+            C[j] = C[j] + A[8*k + j]
+""",
+    "index_value": """
+    for j in vectorized(0, 8):
+        C[j] = float32(index(2*j + 3))
+""",
+    "quotient_constant_in_a_vector": """
+    for i in serial(0, 4):
+        for j in vectorized(0, 8):
+            C[8*i + j] = A[(8*i + j)//16] + A[(8*i + j)%16]
+""",
+    "quotient_that_changes_is_split_smaller": """
+    for i in serial(0, 4):
+        for j in vectorized(0, 8):
+            C[8*i + j] = A[(8*i + j)//4]
+""",
+    "fused_loop": """
+    for f in vectorized(0, 16):
+        i = f//8
+        j = f%8
+        C[f] = A[i] + A[j]
+""",
+    "condition_alike_in_all_lanes": """
+    for i in serial(0, 4):
+        for j in vectorized(0, 8):
+            C[8*i + j] = A[8*i + j] if i - 1 >= 0 else 1.0
+""",
+    "condition_by_lane_with_safe_sides": """
+    for i in serial(0, 4):
+        for j in vectorized(0, 8):
+            C[8*i + j] = A[8*i + j] if j - i >= 0 else 1.0
+""",
+    "condition_by_lane_that_guards_a_load_stays_scalar": """
+    for i in serial(0, 4):
+        for j in vectorized(0, 4):
+            C[4*i + j] = A[j - i] if j - i >= 0 else 1.0
+""",
+    "guarded_store_stays_scalar": """
+    for i in serial(0, 4):
+        for j in vectorized(0, 4):
+            if j - i >= 0:
+                C[4*i + j] = A[j]
+""",
+    "same_place_in_all_lanes_stays_scalar": """
+    for j in vectorized(0, 4):
+        C[0] = A[j]
+""",
+    "let_of_a_vector": """
+    for j in vectorized(0, 8):
+        t: float32 = A[j] + 1.0
+        C[j] = t * t
+""",
+    "scratch_inside_stays_scalar": """
+    for j in vectorized(0, 4):
+        T = allocate((1,), 'float32', 'stack')
+        T[0] = A[j]
+        C[j] = T[0] * 2.0
+""",
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_vectorised_loop_becomes(name: str, golden: GoldenFile) -> None:
+    func = parse_func(HEADER + BODIES[name])
+    result = vectorize_loops(func, TARGET)
+    golden.check(name, print_func(func), print_func(result))
+    verify(result)
+    a = np.random.default_rng(0).standard_normal(160, dtype=np.float32)
+    before, after = np.zeros((2, 160), np.float32)
+    execute(func, [a, before])
+    execute(result, [a, after])
+    np.testing.assert_array_equal(after, before)
+
+
+def test_the_widest_type_decides_the_number_of_lanes() -> None:
+    text = """\
+@prim_func(outputs=('C',))
+def kernel(A: buffer((8,), 'float64'), C: buffer((8,), 'float32')):
+    for j in vectorized(0, 8):
+        C[j] = float32(A[j])
+"""
+    assert "ramp(4*j, 4)" in print_func(vectorize_loops(parse_func(text), TARGET))
+
+
+def test_a_function_without_vectorised_loops_is_returned_itself() -> None:
+    func = parse_func(HEADER + "    C[0] = A[0]\n")
+    assert vectorize_loops(func, TARGET) is func
