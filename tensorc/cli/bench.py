@@ -30,6 +30,8 @@ from tensorc.target import Target
 # Half of the minute in which a first result is promised; the other half is for slow machines.
 DEFAULT_SECONDS: Final = 30.0
 DEFAULT_TRIALS: Final = 1000
+# What a search that was interrupted says of its end: it keeps the best and does not raise.
+INTERRUPTED: Final = "interrupted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,8 @@ def run(plan: Plan, console: Console) -> tuple[list[Outcome], dict[str, str]]:
                 continue
             outcomes.append(outcome)
             _print_outcome(console, table, outcome)
+            if outcome.stopped == INTERRUPTED:
+                raise KeyboardInterrupt
     except KeyboardInterrupt:
         _print(console, "Interrupted: the cases above are done.", style="red")
     if outcomes:

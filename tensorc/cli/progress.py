@@ -149,13 +149,12 @@ class LiveView:
     def __call__(self, progress: Progress) -> None:
         """Redraw."""
         left = self.clock.left(progress)
-        bar = Table.grid(padding=(0, 1))
-        bar.add_row(
+        foot = Table.grid(padding=(0, 2))
+        foot.add_row(
             ProgressBar(max(1, progress.total), progress.trials, width=24),
-            Text(line(self.subject, progress, left), no_wrap=True, overflow="ellipsis"),
+            Text(histogram(progress.errors), style="red"),
         )
-        failed = histogram(progress.errors)
-        self.live.update(Group(bar, Text(f"  {failed}", style="red")) if failed else bar)
+        self.live.update(Group(Text(line(self.subject, progress, left)), foot))
 
 
 @contextmanager

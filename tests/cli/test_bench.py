@@ -9,9 +9,13 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from kernels_ref.suite import Case
+from tensorc.cli import bench as bench_module
 from tensorc.cli.bench import chosen_cases, chosen_peers
+from tensorc.cli.contest import Timing
 from tensorc.cli.main import main
-from tensorc.support.errors import MissingDependencyError
+from tensorc.cli.race import Outcome
+from tensorc.support.errors import LoweringError, MissingDependencyError
 from tensorc.support.optional import is_installed
 
 
@@ -34,6 +38,44 @@ def test_a_case_is_tuned_checked_and_compared(tmp_path: Path) -> None:
     assert 0 < case["share_of_peak"] < 1.5
     assert data["failures"] == {}
     assert data["geometric_means"]["numpy"] == case["ratios"]["numpy"]
+
+
+def outcome(case: Case, stopped: str = "all trials are done") -> Outcome:
+    timings = {name: Timing(1e-3, 1e-3, 1) for name in ("naive", "tuned")}
+    return Outcome(case, timings, dict.fromkeys(timings, 0.0), {}, peak=50.0, stopped=stopped)
+
+
+def test_a_case_that_fails_does_not_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def race(case: Case, *_: object) -> Outcome:
+        if case.index == 1:
+            raise LoweringError("Cannot lower 'C': too odd.")
+        return outcome(case)
+
+    monkeypatch.setattr(bench_module, "race", race)
+    result = bench("GMM", "--vs", "none")
+    assert result.exit_code == 1
+    assert "GMM.1.b1  failed: Cannot lower 'C': too odd." in result.output
+    assert "\nGMM.4.b1 " in result.output
+
+
+def test_an_interrupt_ends_the_run_and_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_module, "race", lambda case, *_: outcome(case, "interrupted"))
+    result = bench("GMM", "--vs", "none")
+    assert result.exit_code == 0
+    assert "\nGMM.1.b1 " in result.output
+    assert "\nGMM.2.b1 " not in result.output
+    assert "geo. mean" in result.output
+
+
+def test_a_wrong_result_is_told_and_fails_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def race(case: Case, *_: object) -> Outcome:
+        good = outcome(case)
+        return Outcome(case, good.timings, good.errors, {"tuned": "3 of 4 elements"}, peak=50.0)
+
+    monkeypatch.setattr(bench_module, "race", race)
+    result = bench("GMM.1", "--vs", "none")
+    assert result.exit_code == 1
+    assert "  tuned is wrong: 3 of 4 elements." in result.output
 
 
 def test_the_suite_is_chosen_by_workload_shape_and_batch() -> None:
