@@ -79,13 +79,14 @@ def literal(value: float, element: str) -> str:
 
 
 def _integer_literal(value: int, element: str) -> str:
+    # The type of a literal is that of an operator on it: `~7` has to have 64 bits where 7 has.
     if element == "u64":
-        return f"{value}u" if value < 1 << 32 else f"UINT64_C({value})"
+        return f"UINT64_C({value})"
+    if element == "i64":
+        return "INT64_MIN" if value == -(1 << 63) else f"INT64_C({value})"
     if element[0] == "u":
         return f"{value}u"
-    if value == -(1 << 63):
-        return "INT64_MIN"
-    return str(value) if -(1 << 31) < value < 1 << 31 else f"INT64_C({value})"
+    return "INT32_MIN" if value == -(1 << 31) else str(value)
 
 
 def const_literal(e: Const) -> str:

@@ -295,6 +295,11 @@ def test_names_of_c_may_be_names_of_buffers(run: Run) -> None:
     same(run, func, [np.ones(1, np.float32), np.zeros(1, np.float32)])
 
 
+def test_literals_have_the_width_of_their_type(run: Run) -> None:
+    func = kernel("o[0] = bitwise_not(uint64(7)) >> uint64(7)", o="(1,), 'uint64'")
+    same(run, func, [np.zeros(1, np.uint64)])
+
+
 def test_integer_division_by_nothing_does_not_trap(run: Run) -> None:
     operators = ("A[0] // A[1]", "A[0] % A[1]", "truncdiv(A[2], A[3])", "A[2] // A[3]")
     body = "".join(f"o[{i}] = {text}\n" for i, text in enumerate(operators))
