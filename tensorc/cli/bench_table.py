@@ -73,8 +73,9 @@ class BenchTable:
         """Return what the columns mean."""
         return (
             "n× is how many times as long as the tuned kernel it takes; % peak is of the "
-            "multiply-adds measured in this run, its mean without the cases bound by memory "
-            "(those with GB/s); error is relative to the largest value of the reference."
+            "multiply-adds measured in this run, and may pass 100 where a kernel skips padding; "
+            "its mean leaves out the cases bound by memory (those with GB/s); error is the "
+            "largest difference relative to the largest value of the reference."
         )
 
 

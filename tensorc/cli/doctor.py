@@ -66,7 +66,6 @@ LIBRARIES: Final = (
     Library("click", "this command"),
     Library("rich", "tables and progress"),
     Library("torch", "comparing with PyTorch", "bench"),
-    Library("onnxruntime", "comparing with ONNX Runtime", "bench"),
     Library("pycuda", "the target 'cuda'", "cuda"),
     Library("pyopencl", "the target 'opencl'", "opencl"),
     Library("pytest", "the tests", "test"),

@@ -1,0 +1,35 @@
+"""Figures against bars."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.report import Figure, publish
+
+FAST = Figure("speed", 90.0, "% of peak", at_least=70)
+SLOW = Figure("start", 75.0, "s", at_most=60)
+PLAIN = Figure("count", 3)
+
+
+def test_a_figure_knows_whether_it_meets_its_bar() -> None:
+    assert [figure.met for figure in (FAST, SLOW, PLAIN)] == [True, False, True]
+    assert FAST.line().endswith("bar ≥ 70        ok")
+    assert SLOW.line().endswith("MISSED")
+    assert "bar" not in PLAIN.line()
+
+
+def test_a_missed_bar_is_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    publish([FAST, PLAIN], None)
+    with pytest.raises(SystemExit, match="1"):
+        publish([FAST, SLOW], None)
+    assert "1 of 2 bars missed." in capsys.readouterr().out
+
+
+def test_figures_are_written_as_json(tmp_path: Path) -> None:
+    path = tmp_path / "figures.json"
+    publish([FAST], path)
+    (figure,) = json.loads(path.read_text())["figures"]
+    assert (figure["name"], figure["value"], figure["met"]) == ("speed", 90.0, True)
