@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -142,7 +143,7 @@ class _Grid:
 
 def _call(function: str, values: list[Array]) -> Array:
     if function == "erf":
-        return np.vectorize(NAMESPACE["erf"], otypes=[values[0].dtype])(values[0])
+        return np.vectorize(math.erf, otypes=[values[0].dtype])(values[0])
     name = "logical_not" if function == "not" else function
     return np.asarray(NAMESPACE[name](*values))  # type: ignore[operator]
 
