@@ -22,12 +22,14 @@ from tensorc.measure.records import NO_ERROR, Database, Record
 from tensorc.schedule.bounds import Bounds
 from tensorc.schedule.printer import print_state
 from tensorc.schedule.python_code import python_code
-from tensorc.schedule.replay import replay
+from tensorc.schedule.replay import initial_state, replay
 from tensorc.schedule.state import State
+from tensorc.schedule.steps import Step
 from tensorc.space.default_schedule import default_schedule
 from tensorc.space.features.names import FEATURE_NAMES
 from tensorc.space.features.population import features as statement_features
 from tensorc.space.sketch import generate_sketches
+from tensorc.support.errors import ScheduleError
 from tensorc.target import Target
 from tensorc.te.dag import ComputeDAG
 
@@ -39,7 +41,8 @@ class Subject:
     Attributes:
         title: What it is, and where its schedule is from.
         dag: The computation.
-        state: The schedule, applied.
+        state: The schedule, applied; of a schedule that is refused, the plain loops.
+        steps: The schedule.
         target: The machine.
         note: What else is known of it: a record's figures and the text of its error.
     """
@@ -47,6 +50,7 @@ class Subject:
     title: str
     dag: ComputeDAG
     state: State
+    steps: tuple[Step, ...]
     target: Target
     note: str = ""
 
@@ -122,7 +126,7 @@ def _subject(
         origin = "default schedule" if database is None else f"no record in '{database}': default"
     else:
         state, origin = replay(subject.dag, steps), f"best record of '{database}'"
-    return Subject(f"{subject.name}, {origin}", subject.dag, state, target)
+    return Subject(f"{subject.name}, {origin}", subject.dag, state, state.steps, target)
 
 
 def _of_record(path: Path, number: int) -> Subject:
@@ -133,8 +137,12 @@ def _of_record(path: Path, number: int) -> Subject:
     record = found.record
     dag = ComputeDAG.from_json(json.loads(found.task.dag))
     title = f"record {number} of '{path}': {found.task.name}"
-    state = replay(dag, record.steps)
-    return Subject(title, dag, state, record.target, _note(record, found.task.flops))
+    note = _note(record, found.task.flops)
+    try:
+        state = replay(dag, record.steps)
+    except ScheduleError as error:
+        state, note = initial_state(dag), f"{note}\nThe schedule is refused: {error}"
+    return Subject(title, dag, state, record.steps, record.target, note)
 
 
 def _note(record: Record, flops: float) -> str:
@@ -160,7 +168,7 @@ def _parts(subject: Subject, wanted: dict[str, bool], rules: str) -> Iterator[st
         yield from _sketches(subject, rules)
     if wanted["schedule"]:
         yield f"## Loops\n{print_state(subject.state)}"
-        yield f"## Schedule\n{python_code(subject.state.steps)}"
+        yield f"## Schedule\n{python_code(subject.steps)}"
     if wanted["ir"]:
         yield from _stages(subject)
     if wanted["source"]:

@@ -44,6 +44,7 @@ def database(tmp_path: Path, spec: str) -> Path:
             [
                 Record(info.hash, TARGET, (split,), (2e-6, 3e-6)),
                 Record(info.hash, TARGET, (), error="RUNTIME_CRASH", phase="run", message=crash),
+                Record(info.hash, TARGET, (SplitStep("C", "z", (8,)),), error="BUILD_ERROR"),
             ],
         )
     return path
@@ -100,6 +101,12 @@ def test_a_good_record_is_explained_with_its_times(database: Path) -> None:
     assert "define i32" in output
 
 
+def test_a_schedule_that_is_refused_is_shown_all_the_same(database: Path) -> None:
+    output = show("--database", database, "--explain", 3).output
+    assert "The schedule is refused: " in output
+    assert 's.split("C", "z", [8])' in output
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -116,6 +123,6 @@ def test_bad_usage_ends_with_exit_code_2(arguments: tuple[object, ...], words: s
 
 
 def test_a_record_that_is_not_there_is_a_usage_error(database: Path) -> None:
-    result = show("--database", database, "--explain", 3)
+    result = show("--database", database, "--explain", 4)
     assert result.exit_code == 2
-    assert "There is no record number 3" in result.output
+    assert "There is no record number 4" in result.output
