@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from tensorc.arith.sizes import where
+from tensorc.arith.sizes import is_one, where
 from tensorc.ir.affine import Affine, FloorDiv, FloorMod, Opaque, atom_variables, variable
 from tensorc.schedule.bounds import Bounds
 from tensorc.schedule.reach import region
 from tensorc.schedule.stage import FuseRelation, SplitRelation
 from tensorc.schedule.state import State
-from tensorc.space.features.loops import Flags, Floats, LoopArrays, spread, stacked
+from tensorc.space.features.loops import Flags, Floats, LoopArrays
 from tensorc.space.features.plan import StatementPlan
 
 Indices = tuple[Affine, ...]
@@ -48,7 +48,7 @@ def touched(
 ) -> Touched:
     """The regions of all buffers at all levels of the nest."""
     levels = max(loops.count, 1)
-    ranges = _stacked_ranges(bounds, plan.name, loops.count, rows)
+    ranges = _stacked_ranges(bounds, plan, rows)
     elements = np.ones((len(plan.buffers), levels, rows))
     run = np.ones((len(plan.buffers), rows))
     for b, accesses in enumerate(accesses_of(bounds, plan)):
@@ -67,15 +67,14 @@ def touched(
     return Touched(elements, run, np.einsum("blp,b->lp", elements, items))
 
 
-def _stacked_ranges(bounds: Bounds, name: str, count: int, rows: int) -> dict[str, Any]:
+def _stacked_ranges(bounds: Bounds, plan: StatementPlan, rows: int) -> dict[str, Any]:
     """The range of each axis while the loops from each level on run: levels × candidates."""
-    levels = [bounds.ranges(name, level) for level in range(max(count, 1))]
+    levels = [bounds.ranges(plan.name, level) for level in plan.levels or (0,)]
     ranges: dict[str, Any] = {}
     for axis in levels[0]:
         values = [level[axis] for level in levels]
-        if all(isinstance(v, int) and v == 1 for v in values):
-            ranges[axis] = 1
-        else:
+        ranges[axis] = 1
+        if not all(is_one(value) for value in values):
             ranges[axis] = np.empty((len(values), rows), np.int64)
             for k, value in enumerate(values):
                 ranges[axis][k] = value
@@ -112,9 +111,9 @@ def strides(
     result = np.zeros((len(plan.buffers), loops.count, rows))
     for b, accesses in enumerate(accesses_of(bounds, plan)):
         shape = state.dag.by_name[plan.buffers[b].name].shape
-        for k in range(len(loops.nest.outer), loops.count):
+        for k in range(loops.first, loops.count):
             if plan.moved[b, k]:
-                result[b, k] = _stride(accesses[0], shape, steps[k])
+                result[b, k] = _stride(accesses[0], shape, steps[plan.levels[k]])
     return result
 
 
@@ -273,6 +272,3 @@ def _touched_before(
         number = inside.astype(np.float64) if number is None else number + inside
         nearest = np.where(inside, np.minimum(nearest, elements[:, k]), nearest)
     return number, nearest
-
-
-__all__ = ["Lines", "Reuse", "Touched", "lines", "reuse", "spread", "stacked", "strides", "touched"]

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tensorc.schedule.bounds import Bounds, Loop, Nest
-from tensorc.schedule.stage import Annotation, AtLevel, IterKind
+from tensorc.schedule.stage import Annotation, AtLevel
 from tensorc.schedule.state import State
+from tensorc.space.features.plan import StatementPlan
 from tensorc.space.unrolling import vector_flags
 
 Floats = NDArray[np.float64]
@@ -22,7 +23,8 @@ class LoopArrays:
     """The loops around a store, outermost first.
 
     Attributes:
-        nest: The same as objects.
+        nest: The nest they are of.
+        first: How many of them belong to other stages.
         extents: Their extents; a loop that is not in force has 1.
         live: Whether an extent is more than 1.
         inside: The product of the extents from each loop on, and 1 after the last.
@@ -32,6 +34,7 @@ class LoopArrays:
     """
 
     nest: Nest
+    first: int
     extents: Floats
     live: Flags
     inside: Floats
@@ -74,22 +77,23 @@ def stacked(values: list[Any], rows: int) -> Floats:
     return out
 
 
-def loop_arrays(state: State, bounds: Bounds, name: str, rows: int) -> LoopArrays:
-    """The loops of the statement of a stage."""
-    nest = bounds.nests[name]
-    loops = nest.loops
+def loop_arrays(state: State, bounds: Bounds, plan: StatementPlan, rows: int) -> LoopArrays:
+    """The loops of a statement that count."""
+    nest = bounds.nests[plan.name]
+    loops = [nest.loops[k] for k in plan.levels]
     extents = stacked([loop.extent for loop in loops], rows)
     inside = np.ones((len(loops) + 1, rows))
     for k in range(len(loops) - 1, -1, -1):
         inside[k] = inside[k + 1] * extents[k]
     vector = [loop.annotation is Annotation.VECTORIZE for loop in nest.outer]
-    vector += vector_flags(state, name)
+    vector += vector_flags(state, plan.name)
     return LoopArrays(
         nest,
+        plan.own,
         extents,
         extents > 1,
         inside,
-        _flags(vector, rows),
+        _flags([vector[k] for k in plan.levels], rows),
         _flags([loop.annotation is Annotation.UNROLL for loop in loops], rows),
         _flags([_is_parallel(state, loop) for loop in loops], rows),
     )
@@ -109,13 +113,3 @@ def _is_parallel(state: State, loop: Loop) -> Any:
     if isinstance(stage.location, AtLevel):
         marked = marked & (stage.location.level == 0)
     return marked | (loop.annotation is Annotation.PARALLEL)
-
-
-def inner_spatial(nest: Nest) -> int:
-    """How many of a stage's own loops, from the inside, come before a reduction loop."""
-    count = 0
-    for loop in reversed(nest.own):
-        if loop.kind is IterKind.REDUCE:
-            break
-        count += 1
-    return count

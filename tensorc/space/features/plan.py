@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tensorc.arith.sizes import is_one
 from tensorc.ir.affine import affine_variables
 from tensorc.schedule.access import body_of
 from tensorc.schedule.bounds import Bounds, Nest
@@ -25,8 +26,7 @@ class BufferPlan:
         item_bytes: Bytes of one element of all its outputs.
         is_read: Whether the statement reads it.
         is_written: Whether the statement writes it.
-        moved: For each loop of the nest, whether it moves the place that is touched.
-        axes: For each loop that moves it and belongs to the stage, the axes it steps along.
+        moved: For each loop that counts, whether it moves the place that is touched.
     """
 
     name: str
@@ -42,6 +42,9 @@ class StatementPlan:
 
     Attributes:
         name: The stage.
+        levels: The loops of its nest that count: those that are not one iteration in every
+            candidate. Only they have a place in arrays.
+        own: How many of them belong to other stages.
         counts: Operations per iteration.
         buffers: What it touches, the written tensor first.
         moved: `BufferPlan.moved` of all, buffers × loops.
@@ -50,6 +53,8 @@ class StatementPlan:
     """
 
     name: str
+    levels: tuple[int, ...]
+    own: int
     counts: NDArray[np.float64]
     buffers: tuple[BufferPlan, ...]
     moved: NDArray[np.bool_]
@@ -68,28 +73,45 @@ def make_plan(state: State, bounds: Bounds, target: Target) -> Plan:
     """Find out everything that holds for each candidate of a sketch."""
     moves: dict[str, list[frozenset[str]]] = {}
     statements: list[StatementPlan] = []
+    idle = _idle_loops(bounds)
     for name in bounds.order:
-        moved_axes = _moved_axes(state, bounds, name, moves)
+        nest = bounds.nests[name]
+        levels = tuple(
+            k for k, loop in enumerate(nest.loops) if (loop.stage, loop.name) not in idle
+        )
+        all_axes = _moved_axes(state, bounds, name, moves)
+        moved_axes = [all_axes[k] for k in levels]
         buffers = _buffers(state, bounds, name, moved_axes)
         names = [b.name for b in buffers]
         shared = []
         for number, earlier in enumerate(statements):
-            common = _common_loops(bounds.nests[earlier.name], bounds.nests[name])
+            common = _common_loops(bounds.nests[earlier.name], nest, idle)
             if common:
                 touched = {b.name for b in earlier.buffers}
                 shared.append((number, common, np.array([n in touched for n in names])))
-        moved = np.array([b.moved for b in buffers], bool).reshape(len(buffers), -1)
+        moved = np.array([b.moved for b in buffers], bool).reshape(len(buffers), len(levels))
+        own = sum(k < len(nest.outer) for k in levels)
         counts = operation_counts(state.dag.by_name[name], body_of(state, name))
-        statements.append(StatementPlan(name, counts, buffers, moved, tuple(shared)))
+        statements.append(StatementPlan(name, levels, own, counts, buffers, moved, tuple(shared)))
     return Plan(target, tuple(statements))
 
 
-def _common_loops(a: Nest, b: Nest) -> int:
+def _idle_loops(bounds: Bounds) -> frozenset[tuple[str, str]]:
+    """The loops that are one iteration in every candidate."""
+    return frozenset(
+        (loop.stage, loop.name)
+        for nest in bounds.nests.values()
+        for loop in nest.own
+        if is_one(loop.extent)
+    )
+
+
+def _common_loops(a: Nest, b: Nest, idle: frozenset[tuple[str, str]]) -> int:
     count = 0
     for x, y in zip(a.loops, b.loops, strict=False):
         if (x.stage, x.name) != (y.stage, y.name):
             break
-        count += 1
+        count += (x.stage, x.name) not in idle
     return count
 
 

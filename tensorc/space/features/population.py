@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tensorc.schedule.bounds import Bounds
+from tensorc.schedule.bounds import Bounds, Loop
 from tensorc.schedule.stage import Annotation, IterKind
 from tensorc.schedule.state import State
 from tensorc.space.features.accesses import Lines, Reuse, Touched, lines, reuse, strides, touched
 from tensorc.space.features.loops import Flags, Floats, LoopArrays, loop_arrays, spread
 from tensorc.space.features.names import BUFFERS, CURVE, FEATURE_NAMES
 from tensorc.space.features.plan import Plan, StatementPlan, make_plan
-from tensorc.space.unrolling import body_copies, deepest_guest
+from tensorc.space.unrolling import body_copies, deepest_guest, vector_flags
 from tensorc.target import Target
 
 Features = NDArray[np.float32]
@@ -64,7 +65,7 @@ class _Population:
         return out
 
     def _statement(self, plan: StatementPlan) -> list[Any]:
-        loops = loop_arrays(self.state, self.bounds, plan.name, self.rows)
+        loops = loop_arrays(self.state, self.bounds, plan, self.rows)
         parts = touched(self.state, self.bounds, plan, loops, self.rows)
         values: list[Any] = [loops.total * count for count in plan.counts]
         for flags in (loops.vector, loops.unrolled, loops.parallel):
@@ -81,10 +82,10 @@ class _Population:
     def _gpu(self, loops: LoopArrays) -> list[Any]:
         words = (Annotation.BLOCK_X, Annotation.THREAD_X, Annotation.VTHREAD)
         bound: list[Any] = [1.0, 1.0, 1.0]
-        for k, loop in enumerate(loops.nest.loops):
+        for loop in loops.nest.loops:
             if loop.annotation in words:
                 place = words.index(loop.annotation)
-                bound[place] = bound[place] * loops.extents[k]
+                bound[place] = bound[place] * loop.extent
         return [float(self.plan.target.is_gpu), *bound]
 
     def _shared(self, plan: StatementPlan, loops: LoopArrays) -> list[tuple[Flags, Floats]]:
@@ -93,8 +94,9 @@ class _Population:
         for number, common, touching in plan.shared:
             flags = np.ones((common, self.rows), bool)
             for masks in (loops.nest.masks, self.loops[number].nest.masks):
-                for k, mask in enumerate(masks[:common]):
-                    flags[k] &= mask
+                for k in range(common):
+                    if plan.levels[k] < len(masks):
+                        flags[k] &= masks[plan.levels[k]]
             elements = np.zeros((len(plan.buffers), common, self.rows))
             names = [b.name for b in self.plan.statements[number].buffers]
             for b, buffer in enumerate(plan.buffers):
@@ -122,7 +124,7 @@ class _Population:
         size = np.ones(self.rows)
         for axis in op.axes:
             size = size * nest.extents[axis]
-        outer = loops.extents[: len(nest.outer)].prod(axis=0)
+        outer = loops.extents[: loops.first].prod(axis=0)
         stage = self.state.stages[plan.name]
         limit: Any = dict(stage.marks).get("unroll", 0)
         for _, key, value in stage.pragmas:
@@ -141,8 +143,7 @@ class _Population:
         target, nest = self.plan.target, loops.nest
         op = self.state.dag.by_name[plan.name]
         lanes = target.lanes(op.dtype.bits)
-        first = len(nest.outer)
-        tile, vector = _register_tile(nest.own, loops, first)
+        tile, vector = _register_tile(nest.own, self.rows)
         vectors = np.ceil(vector / lanes)
         accumulators = tile / np.maximum(vector, 1.0) * vectors
         volume = np.ones(self.rows)
@@ -152,12 +153,13 @@ class _Population:
         cores = target.num_cores
         limit = self._place_limit(plan.name)
         guest = deepest_guest(self.state, self.bounds, plan.name)
-        copies, _ = body_copies(nest.own, list(loops.vector[first:]), guest, limit, lanes)
+        vectorized = vector_flags(self.state, plan.name)
+        copies, _ = body_copies(nest.own, vectorized, guest, limit, lanes)
         return [
             accumulators,
             accumulators + vectors + 1.0,
             vector / (vectors * lanes),
-            loops.inside[first] / volume,
+            loops.inside[loops.first] / volume,
             tasks / (np.ceil(tasks / cores) * cores),
             *(_moved_past(cache, loops, parts) for cache in (target.l1_bytes, target.l2_bytes)),
             copies,
@@ -172,17 +174,16 @@ class _Population:
         return limit
 
 
-def _register_tile(own: Any, loops: LoopArrays, first: int) -> tuple[Floats, Floats]:
+def _register_tile(own: Sequence[Loop], rows: int) -> tuple[Floats, Floats]:
     """The iterations inside the last reduction loop, and those of the vector loop."""
-    tile = np.ones(loops.extents.shape[1])
-    for k in range(len(own) - 1, -1, -1):
-        if own[k].kind is IterKind.REDUCE:
+    tile = np.ones(rows)
+    for loop in reversed(own):
+        if loop.kind is IterKind.REDUCE:
             break
-        tile = tile * loops.extents[first + k]
-    vector = np.ones(loops.extents.shape[1])
-    if own and own[-1].kind is not IterKind.REDUCE:
-        vector = loops.extents[first + len(own) - 1]
-    return tile, vector
+        tile = tile * loop.extent
+    if not own or own[-1].kind is IterKind.REDUCE:
+        return tile, np.ones(rows)
+    return tile, spread(own[-1].extent, rows)
 
 
 def _moved_past(cache: int, loops: LoopArrays, parts: Touched) -> Floats:
@@ -246,6 +247,3 @@ def _intensity(plan: StatementPlan, loops: LoopArrays, parts: Touched) -> list[A
         between = intensity[lower, column] + slope * (wanted - done[lower, column])
         values.append(np.where(upper == 0, intensity[0], between))
     return values
-
-
-__all__ = ["features", "spread"]
