@@ -120,7 +120,8 @@ class XGBCostModel:
             return self._rng.random(len(features))
         count, statements, width = features.shape
         flat = self._booster.inplace_predict(features.reshape(count * statements, width))
-        return np.asarray(flat, np.float64).reshape(count, statements).sum(1)
+        scores: Scores = np.asarray(flat, np.float64).reshape(count, statements).sum(1)
+        return scores
 
     def update(self, samples: Sequence[Sample]) -> None:
         """Fit from nothing on all samples; nothing happens below `MIN_SAMPLES`."""

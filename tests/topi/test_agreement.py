@@ -35,7 +35,7 @@ def test_arguments_have_the_same_order(name: str) -> None:
     assert [p.default for p in ours.values()] == [p.default for p in theirs.values()]
 
 
-@pytest.mark.parametrize("case", cases(), ids=str)
+@pytest.mark.parametrize("case", cases(), ids=[c.name for c in cases()])
 def test_the_suite_can_be_built(case: Any) -> None:
     inputs = [te.placeholder(a.shape, name=a.name) for a in case.arguments]
     out = getattr(topi, case.function)(*inputs, **case.kwargs)
