@@ -68,8 +68,8 @@ class Target:
         vector_registers: Registers of that width; 32-bit registers of a GPU thread.
         cache_line_bytes: Length of a cache line.
         cpu: The processor in LLVM's and GCC's words, such as 'znver3'; 'native' is this machine's.
-        features: Instruction sets that code may use, in LLVM's words, sorted; `("native",)` stands
-            for all of this machine's.
+        features: Instruction sets that code may use, in LLVM's words, sorted, and those that they
+            build upon; `("native",)` stands for all of this machine's.
         l1_bytes: Size of the first-level data cache of a core.
         l2_bytes: Size of the second-level cache.
         l3_bytes: Size of the third-level cache, shared; 0 for none.
@@ -98,7 +98,7 @@ class Target:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise TargetError(f"Unknown target '{self.kind}': expected one of {_quoted(KINDS)}.")
-        features = tuple(sorted(set(self.features)))
+        features = host.with_needed(self.features)
         if features == ("native",):
             features = () if self.is_gpu else host.instruction_sets()
         object.__setattr__(self, "features", features)

@@ -34,7 +34,15 @@ def test_of_takes_text_or_a_target() -> None:
 def test_features_decide_on_vectors(features, vector_bytes, registers) -> None:
     target = Target("llvm", features=features)
     assert (target.vector_bytes, target.vector_registers) == (vector_bytes, registers)
-    assert target.features == tuple(sorted(features))
+    assert set(target.features) >= set(features)
+
+
+def test_features_bring_those_they_build_upon() -> None:
+    below = ("avx", "avx2", "f16c", "fma", "sse4.1", "sse4.2")
+    assert Target("llvm", features=("avx512vl",)).features == tuple(
+        sorted((*below, "avx512f", "avx512vl"))
+    )
+    assert Target("c", features=("fma",)) == Target("c", features=("avx", "fma", "sse4.2"))
 
 
 def test_lanes_are_values_in_a_vector() -> None:

@@ -8,7 +8,7 @@ is a modest guess: one that gives correct programs, perhaps not the fastest.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -44,6 +44,33 @@ _INSTRUCTION_SETS = {
     "sve2": "sve2",
 }
 
+# What an instruction set builds upon: no processor has the one without the others, and compilers
+# take the one away with any of the others.
+_NEEDED = {
+    "amx-bf16": ("amx-tile",),
+    "amx-int8": ("amx-tile",),
+    "avx": ("sse4.2",),
+    "avx2": ("avx",),
+    "avx512bf16": ("avx512bw",),
+    "avx512bw": ("avx512f",),
+    "avx512cd": ("avx512f",),
+    "avx512dq": ("avx512f",),
+    "avx512f": ("avx2", "f16c", "fma"),
+    "avx512fp16": ("avx512bw", "avx512dq", "avx512vl"),
+    "avx512vl": ("avx512f",),
+    "avx512vnni": ("avx512f",),
+    "avxvnni": ("avx2",),
+    "bf16": ("neon",),
+    "dotprod": ("neon",),
+    "f16c": ("avx",),
+    "fma": ("avx",),
+    "fullfp16": ("neon",),
+    "i8mm": ("neon",),
+    "sse4.2": ("sse4.1",),
+    "sve": ("fullfp16",),
+    "sve2": ("sve",),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Caches:
@@ -74,6 +101,21 @@ def instruction_sets(root: Path = ROOT) -> tuple[str, ...]:
     """Return the instruction sets of the processor in LLVM's names, sorted: ('avx', 'avx2', …)."""
     words = (_cpuinfo(root).get("flags") or _cpuinfo(root).get("Features") or "").split()
     return tuple(sorted(_INSTRUCTION_SETS[word] for word in words if word in _INSTRUCTION_SETS))
+
+
+def with_needed(features: Iterable[str]) -> tuple[str, ...]:
+    """Return instruction sets and those they build upon, sorted.
+
+    >>> with_needed(["avx2"])
+    ('avx', 'avx2', 'sse4.1', 'sse4.2')
+    """
+    todo, found = list(features), set[str]()
+    while todo:
+        feature = todo.pop()
+        if feature not in found:
+            found.add(feature)
+            todo += _NEEDED.get(feature, ())
+    return tuple(sorted(found))
 
 
 def cpu_model(root: Path = ROOT) -> str:

@@ -19,6 +19,15 @@ def scale(A: buffer((64,), 'float32'), C: buffer((64,), 'float32')):
     for i in parallel(0, 8):
         C[ramp(8*i, 8)] = A[ramp(8*i, 8)] * broadcast(2.0, 8)
 """
+ADD_WIDE = """
+define void @add(ptr %a, ptr %b) {
+  %x = load <16 x float>, ptr %a, align 4
+  %y = load <16 x float>, ptr %b, align 4
+  %z = fadd <16 x float> %x, %y
+  store <16 x float> %z, ptr %a, align 4
+  ret void
+}
+"""
 # The index of the register tile depends on a loop that is not unrolled.
 SPILLED = """
 @prim_func(outputs=('C',))
@@ -97,6 +106,25 @@ def test_instruction_sets_left_out_of_the_target_are_not_used() -> None:
     assert "-avx2" in llvm.processor(plain)[1]
 
 
+@pytest.mark.isa("avx512f")
+@pytest.mark.parametrize(
+    ("features", "used", "unused"),
+    [
+        (("avx512f",), "zmm", "xyz"),
+        (("avx2", "fma"), "ymm", "zmm"),
+        (("avx",), "ymm", "zmm"),
+        (("sse4.2",), "xmm", "ymm"),
+        ((), "xmm", "ymm"),
+    ],
+)
+def test_a_target_gets_the_registers_of_its_instruction_sets(
+    features: tuple[str, ...], used: str, unused: str
+) -> None:
+    text = llvm.emit_assembly(ADD_WIDE, Target("llvm", features=features))
+    assert used in text
+    assert unused not in text
+
+
 def test_the_c_compiler_keeps_to_the_instruction_sets_of_the_target() -> None:
     plain = Target("c", features=("sse4.1", "sse4.2"))
     a = np.arange(64, dtype=np.float32)
@@ -107,7 +135,7 @@ def test_the_c_compiler_keeps_to_the_instruction_sets_of_the_target() -> None:
 
 def test_another_processor_is_taken_at_its_word() -> None:
     target = Target("llvm", cpu="znver3", features=("avx2", "fma"))
-    assert llvm.processor(target) == ("znver3", "+avx2,+fma")
+    assert llvm.processor(target) == ("znver3", "+avx,+avx2,+fma,+sse4.1,+sse4.2")
 
 
 def test_kernels_are_unloaded_without_disturbing_others() -> None:
