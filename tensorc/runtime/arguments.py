@@ -21,12 +21,15 @@ class Slot(NamedTuple):
     place: int
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    nbytes: int
     param: Param
 
 
 def slots_of(artifact: Artifact) -> list[Slot]:
     """Return the slots of all parameters in call order."""
-    return [Slot(i, p.shape, numpy_dtype(p.dtype), p) for i, p in enumerate(artifact.params)]
+    return [
+        Slot(i, p.shape, numpy_dtype(p.dtype), p.nbytes, p) for i, p in enumerate(artifact.params)
+    ]
 
 
 def check_input(kernel: str, slot: Slot, value: object) -> Array:

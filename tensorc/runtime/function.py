@@ -18,7 +18,7 @@ from tensorc.runtime.arguments import (
 )
 from tensorc.runtime.arrays import Array, address_of, empty, kernel_ffi, overlap
 from tensorc.runtime.artifact import ALIGNMENT, Artifact
-from tensorc.runtime.library import Kernel, PythonKernel, load
+from tensorc.runtime.library import Kernel, NativeKernel, PythonKernel, load
 from tensorc.runtime.pool import num_threads
 from tensorc.support.errors import RuntimeCallError
 
@@ -101,9 +101,17 @@ class CompiledFunction:
             if out is not None or len(arrays) != len(self._free):
                 refuse_count(self.name, self._inputs, len(arrays))
             arrays, out = _separate(self._free, arrays)
-        if out is not None or isinstance(self.kernel, PythonKernel):
-            return self._run_into(arrays, out)
-        return self._run(arrays)
+        if out is None:
+            given = [empty(shape, dtype, nbytes) for _, shape, dtype, nbytes, _ in self._outputs]
+        else:
+            given = check_outputs(self.name, self._outputs, out)
+        if not isinstance(self.kernel, NativeKernel) or (
+            out is not None and self._meet(given, arrays)
+        ):
+            self._run_apart(arrays, given)
+        else:
+            self._run(arrays, given)
+        return given[0] if len(given) == 1 else tuple(given)
 
     def source(self) -> str:
         """Return the text the code was compiled from."""
@@ -130,7 +138,7 @@ class CompiledFunction:
             check_input(self.name, slot, array)
             for slot, array in zip(self._inputs, arrays, strict=True)
         ]
-        keep += [empty(slot.shape, slot.dtype, slot.param.nbytes) for slot in self._outputs]
+        keep += [empty(slot.shape, slot.dtype, slot.nbytes) for slot in self._outputs]
         for slot, array in zip((*self._inputs, *self._outputs), keep, strict=True):
             frame.pointers[slot.place] = self._from_buffer(array)
         return Frame(frame.pointers, frame.workspace, (frame, *keep))
@@ -139,8 +147,16 @@ class CompiledFunction:
         params = ", ".join(f"{s.param.name}: {s.dtype}{list(s.shape)}" for s in self._free)
         return f"<CompiledFunction {self.name}({params})>"
 
-    def _run(self, arrays: Sequence[Array]) -> Any:
-        """The quick way: new outputs, and mostly nothing to copy. Every line counts here."""
+    def _meet(self, outputs: Sequence[Array], inputs: Sequence[object]) -> bool:
+        """Whether outputs that were given cannot be written while the kernel reads its inputs."""
+        others = [array for array in inputs if isinstance(array, np.ndarray)]
+        if not all(array.flags.carray for array in (*outputs, *others)):
+            return True
+        others += self._constants.values()
+        return any(overlap(array, (*others, *outputs[:i])) for i, array in enumerate(outputs))
+
+    def _run(self, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Run on outputs that can be written directly. Every line counts here."""
         from_buffer = self._from_buffer
         try:
             frame = self._frames.pop()
@@ -148,72 +164,45 @@ class CompiledFunction:
             frame = self._new_frame()
         pointers = frame.pointers
         copies = []
-        results = []
         try:
-            for (index, shape, dtype, param), array in zip(self._inputs, arrays):  # noqa: B905
+            for slot, array in zip(self._inputs, inputs):  # noqa: B905
+                place, shape, dtype, _, _ = slot
                 if (
                     type(array) is not np.ndarray
                     or array.shape != shape
                     or array.dtype != dtype
                     or not array.flags.carray
                 ):
-                    array = check_input(self.name, Slot(index, shape, dtype, param), array)
+                    array = check_input(self.name, slot, array)
                     copies.append(array)
-                pointers[index] = from_buffer(array)
-            for index, shape, dtype, param in self._outputs:
-                array = empty(shape, dtype, param.nbytes)
-                pointers[index] = from_buffer(array)
-                results.append(array)
+                pointers[place] = from_buffer(array)
+            for slot, array in zip(self._outputs, outputs):  # noqa: B905
+                pointers[slot[0]] = from_buffer(array)
             status = self._call(pointers, frame.workspace, *self._extra)
         finally:
             self._frames.append(frame)
         if status:
-            self._refuse_status(status)
-        return results[0] if len(results) == 1 else tuple(results)
+            raise RuntimeCallError(f"Kernel '{self.name}' failed: expected status 0, got {status}.")
 
-    def _run_into(self, arrays: Sequence[Array], out: object) -> Any:
-        """The careful way: outputs may be given, strided, or overlap the inputs."""
-        inputs = [
-            check_input(self.name, slot, array)
-            for slot, array in zip(self._inputs, arrays, strict=True)
-        ]
-        if out is None:
-            given = [empty(slot.shape, slot.dtype, slot.param.nbytes) for slot in self._outputs]
-        else:
-            given = check_outputs(self.name, self._outputs, out)
-        taken = [*self._constants.values(), *inputs]
-        for slot, array in zip(self._outputs, given, strict=True):
-            usable = array.flags.carray and not overlap(array, taken)
-            taken.append(array if usable else empty(slot.shape, slot.dtype, slot.param.nbytes))
-        outputs = taken[len(self._constants) + len(inputs) :]
-        self._run_on({s.place: a for s, a in zip(self._inputs, inputs, strict=True)}, outputs)
-        for array, output in zip(given, outputs, strict=True):
-            if output is not array:
-                array[...] = output
-        return given[0] if len(given) == 1 else tuple(given)
-
-    def _run_on(self, inputs: Mapping[int, Array], outputs: Sequence[Array]) -> None:
-        """Run on contiguous arrays that fit, by their places."""
-        placed = dict(inputs)
-        placed.update((s.place, a) for s, a in zip(self._outputs, outputs, strict=True))
+    def _run_apart(self, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Run on new outputs, then copy them to those given: strided, or overlapping the inputs."""
+        new = [empty(slot.shape, slot.dtype, slot.nbytes) for slot in self._outputs]
         if isinstance(self.kernel, PythonKernel):
-            for index, param in enumerate(self.artifact.params):
-                if param.name in self._constants:
-                    placed[index] = self._constants[param.name]
-            self.kernel.call([placed[index] for index in range(len(placed))])
-            return
-        try:
-            frame = self._frames.pop()
-        except IndexError:
-            frame = self._new_frame()
-        try:
-            for index, array in placed.items():
-                frame.pointers[index] = self._from_buffer(array)
-            status = self._call(frame.pointers, frame.workspace, *self._extra)
-        finally:
-            self._frames.append(frame)
-        if status:
-            self._refuse_status(status)
+            self.kernel.call(self._in_order(inputs, new))
+        else:
+            self._run(inputs, new)
+        for array, result in zip(outputs, new, strict=True):
+            array[...] = result
+
+    def _in_order(self, inputs: Sequence[Array], outputs: Sequence[Array]) -> list[Array]:
+        """All arrays in call order, contiguous."""
+        placed = {s.place: a for s, a in zip(self._outputs, outputs, strict=True)}
+        for slot, array in zip(self._inputs, inputs, strict=True):
+            placed[slot.place] = check_input(self.name, slot, array)
+        for place, param in enumerate(self.artifact.params):
+            if param.name in self._constants:
+                placed[place] = self._constants[param.name]
+        return [placed[place] for place in range(len(placed))]
 
     def _new_frame(self) -> Frame:
         """A frame with the constants in place."""
@@ -228,9 +217,6 @@ class CompiledFunction:
         block = np.empty(size + ALIGNMENT, np.uint8)
         start = address_of(block)
         return Frame(pointers, ffi.cast("void *", start + -start % ALIGNMENT), (block,))
-
-    def _refuse_status(self, status: int) -> None:
-        raise RuntimeCallError(f"Kernel '{self.name}' failed: expected status 0, got {status}.")
 
 
 def _separate(
