@@ -29,6 +29,8 @@ from tensorc.space.variation import change_one, cross
 
 # Tries to change a row before it is left as it is.
 _TRIES = 3
+# The greatest block for which the C library lowers its threshold, less its own overhead.
+_LARGE_BLOCK = 31 << 20
 
 
 class Space:
@@ -70,6 +72,7 @@ class Space:
 
     def sample(self, count: int, rng: np.random.Generator) -> Rows:
         """Draw rows."""
+        keep_freed_memory()
         rows = self._draw(count, rng)
         for _ in range(_TRIES):
             bad = np.flatnonzero(~self.valid(rows))
@@ -121,6 +124,7 @@ class Space:
 
     def features(self, rows: Rows) -> NDArray[np.float32]:
         """The features of every statement: candidates × statements × features."""
+        keep_freed_memory()
         bounds = self.bounds(rows)
         if self._plan is None:
             self._plan = make_plan(bounds.state, bounds, self.task.target)
@@ -164,3 +168,14 @@ class Space:
             known = np.isin(filled[:, choice.first], choice.options)
             filled[:, choice.first] = np.where(known, filled[:, choice.first], choice.options[0])
         return filled
+
+
+def keep_freed_memory() -> None:
+    """Make the C library keep the blocks of arrays that are freed.
+
+    Otherwise the temporaries of a population, some 100 KiB each, go back to the system at once,
+    and the page faults of the next ones take most of the time. glibc keeps blocks up to the
+    largest that was ever freed (`M_MMAP_THRESHOLD` in mallopt(3)): a large one, never touched, is
+    freed here.
+    """
+    np.empty(_LARGE_BLOCK, np.uint8)
