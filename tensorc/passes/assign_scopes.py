@@ -4,17 +4,21 @@ Before:  T = allocate((4, 8), 'float32', 'stack')      After:  T = allocate(…,
          for i in unrolled(0, 4):                              …
              T[ramp(8*i, 8)] = …
 
-A buffer of which every index is constant once unrolled loops are expanded is `local`; small ones
-are on the stack, the rest in the workspace. Run after `vectorize_loops`, which settles what is
+A buffer of which every index is constant once unrolled loops are expanded is `local`, unless
+vectors partly overlap (registers are whole vectors); small ones are on the stack, the rest in the
+workspace. Run after `vectorize_loops`, which settles what is
 unrolled.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import TypeAlias
 
-from tensorc.ir.affine import Affine, affine_variables
-from tensorc.ir.expr import Expr, Load
+from tensorc.ir.affine import Affine
+from tensorc.ir.expr import Expr, Load, lanes_of
 from tensorc.ir.func import Buffer, PrimFunc
 from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Seq, Stmt, Store
 from tensorc.ir.visit import map_expr, map_opaque, map_stmt, stmt_exprs
@@ -38,11 +42,18 @@ def assign_scopes(func: PrimFunc, target: Target) -> PrimFunc:
     return replace(func, body=_rewrite(func.body, scopes, {}))
 
 
+# An access: first index, number of elements, and their distance.
+_Access: TypeAlias = tuple[Affine, int, int]
+_Extents: TypeAlias = tuple[tuple[str, int, int], ...]
+
+
 @dataclass(slots=True)
 class _Use:
     buffer: Buffer
     depth: int
     constant: bool = True
+    # Distinct vector accesses, with start and extent of the unrolled loops they run in.
+    vectors: dict[_Access, _Extents] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -51,7 +62,7 @@ class _Survey:
 
     found: dict[int, _Use] = field(default_factory=dict)
     active: dict[str, _Use] = field(default_factory=dict)
-    unrolled: dict[str, int] = field(default_factory=dict)  # loop variable: depth
+    unrolled: dict[str, tuple[int, int, int]] = field(default_factory=dict)  # depth, range
     parallel: int = -1  # depth of the innermost parallel loop
 
     def visit(self, s: Stmt, depth: int) -> None:
@@ -61,21 +72,18 @@ class _Survey:
                 self.active[buffer.name] = use
                 self.visit(body, depth + 1)
                 del self.active[buffer.name]
-            case For(var, _, _, kind, body, lets):
+            case For(var, start, extent, kind, body):
                 self._exprs(s)
                 outside = self.parallel
                 if kind is ForKind.PARALLEL:
                     self.parallel = depth
                 elif kind is ForKind.UNROLLED:
-                    self.unrolled[var] = depth
-                    # Parts of a constant are constants.
-                    self.unrolled |= {n: depth for n, a in lets if self._is_constant(a, -1)}
+                    self.unrolled[var] = (depth, start, extent)
                 self.visit(body, depth + 1)
                 self.parallel = outside
-                for name in (var, *(n for n, _ in lets)):
-                    self.unrolled.pop(name, None)
-            case Store(buffer, index, _, _):
-                self._access(buffer, index)
+                self.unrolled.pop(var, None)
+            case Store(buffer, index, value, stride):
+                self._access(buffer, (index, lanes_of(value), stride))
                 self._exprs(s)
             case Let(_, _, body):
                 self._exprs(s)
@@ -92,17 +100,23 @@ class _Survey:
     def _exprs(self, s: Stmt) -> None:
         for e in stmt_exprs(s):
             if isinstance(e, Load):
-                self._access(e.buffer, e.index)
+                self._access(e.buffer, (e.index, e.lanes, e.stride))
 
-    def _access(self, buffer: Buffer, index: Affine) -> None:
+    def _access(self, buffer: Buffer, access: _Access) -> None:
         use = self.active.get(buffer.name)
         if use is None or not use.constant:
             return
-        shared = self.parallel > use.depth
-        use.constant = not shared and self._is_constant(index, use.depth)
-
-    def _is_constant(self, index: Affine, depth: int) -> bool:
-        return all(self.unrolled.get(v, -2) > depth for v in affine_variables(index))
+        index, lanes, _ = access
+        loops = []
+        for atom, _ in index.terms:
+            known = self.unrolled.get(atom) if isinstance(atom, str) else None
+            if known is None or known[0] <= use.depth:
+                use.constant = False
+                return
+            loops.append((str(atom), known[1], known[2]))
+        use.constant = self.parallel <= use.depth
+        if lanes > 1:
+            use.vectors[access] = tuple(loops)
 
 
 @dataclass(slots=True)
@@ -115,12 +129,49 @@ class _Budget:
     def buffer(self, use: _Use) -> Buffer:
         """The buffer in its scope."""
         buffer = use.buffer
-        if use.constant and buffer.nbytes <= self.local_bytes:
+        if use.constant and buffer.nbytes <= self.local_bytes and _tiles(use.vectors):
             return replace(buffer, scope="local")
         if buffer.nbytes <= min(MAX_STACK_BYTES, MAX_STACK_TOTAL - self.used):
             self.used += buffer.nbytes
             return replace(buffer, scope="stack")
         return replace(buffer, scope="workspace")
+
+
+def _tiles(vectors: dict[_Access, _Extents]) -> bool:
+    """Whether any two vectors are disjoint, or one lies in the other."""
+    if len({lanes for _, lanes, _ in vectors}) == 1 and all(
+        stride == 1 and all(c % lanes == 0 for c in (index.const, *(c for _, c in index.terms)))
+        for index, lanes, stride in vectors
+    ):
+        return True
+    slices = sorted(
+        {piece for access, loops in vectors.items() for piece in _slices(access, loops)},
+        key=lambda piece: (piece[0], -piece[1]),
+    )
+    ends: list[int] = []
+    for start, end in slices:
+        while ends and ends[-1] <= start:
+            ends.pop()
+        if ends and end > ends[-1]:
+            return False
+        ends.append(end)
+    return True
+
+
+def _slices(access: _Access, loops: _Extents) -> Iterator[tuple[int, int]]:
+    """First element and end of every vector that an access becomes."""
+    index, lanes, stride = access
+    if stride not in (1, -1):
+        return  # done one element at a time
+    coefficients = dict(index.terms)
+    runs = (
+        [coefficients[name] * value for value in range(start, start + extent)]
+        for name, start, extent in loops
+    )
+    shift = index.const if stride == 1 else index.const - lanes + 1
+    for offsets in product(*runs):
+        first = shift + sum(offsets)
+        yield first, first + lanes
 
 
 def _rewrite(s: Stmt, scopes: dict[int, Buffer], active: dict[str, Buffer]) -> Stmt:

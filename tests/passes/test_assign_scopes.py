@@ -63,6 +63,16 @@ def kernel(C: buffer((64,), 'float32')):
     assert "'stack'" in print_func(assign_scopes(parse_func(text), TARGET))
 
 
+def test_vectors_that_partly_overlap_are_no_registers() -> None:
+    body = """\
+    T[ramp(0, 8)] = C[ramp(0, 8)]
+    C[ramp(0, {})] = T[ramp({}, {})]
+"""
+    assert scope_of("(16,)", body.format(8, 4, 8)) == "stack"
+    assert scope_of("(16,)", body.format(4, 4, 4)) == "local"
+    assert scope_of("(16,)", body.format(8, 8, 8)) == "local"
+
+
 def test_many_vectors_are_no_register_tile() -> None:
     body = """\
     for i in unrolled(0, 2000):
