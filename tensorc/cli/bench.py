@@ -18,7 +18,7 @@ from kernels_ref.suite import CODES, Case, cases
 from tensorc import __version__
 from tensorc.cli import progress
 from tensorc.cli.bench_table import BenchTable, mean
-from tensorc.cli.parameters import as_target, thread_count
+from tensorc.cli.parameters import FILE, as_target, thread_count
 from tensorc.cli.peers import choose
 from tensorc.cli.peers.peer import Peer
 from tensorc.cli.race import NAIVE, Budget, Outcome, measured_peak, race
@@ -50,7 +50,13 @@ class Plan:
 @click.option(
     "--batch", type=click.IntRange(1), multiple=True, default=(1,), help="Batch size; repeatable."
 )
-@click.option("--trials", type=click.IntRange(1), default=DEFAULT_TRIALS, show_default=True)
+@click.option(
+    "--trials",
+    type=click.IntRange(1),
+    default=DEFAULT_TRIALS,
+    show_default=True,
+    help="Candidates to measure for each case, at most.",
+)
 @click.option(
     "--time-budget",
     type=click.FloatRange(0),
@@ -59,11 +65,13 @@ class Plan:
     help="Seconds of search for each case.",
 )
 @click.option("--threads", type=click.IntRange(1), help="For our kernels and for the peers.")
-@click.option("--target", callback=as_target, default="llvm", show_default=True)
+@click.option(
+    "--target", callback=as_target, default="llvm", show_default=True, help="'llvm' or 'c'."
+)
 @click.option("--vs", help="Peers, with commas: numpy, torch; 'none'. Without: those installed.")
-@click.option("--seed", default=0, show_default=True)
-@click.option("--json", "report", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--database", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--seed", default=0, show_default=True, help="Of everything random.")
+@click.option("--json", "report", type=FILE, help="Write everything that was measured here.")
+@click.option("--database", type=FILE, help="Keep records here, and go on from them.")
 def bench(
     op: tuple[str, ...],
     shape: int | None,
@@ -80,7 +88,7 @@ def bench(
     """Tune cases of the suite and time them beside other libraries.
 
     OP is a workload of the suite, such as GMM, or a case, such as GMM.3; without one the whole
-    suite is run. --json writes everything that was measured.
+    suite is run.
     """
     cores = thread_count(threads)
     plan = Plan(

@@ -12,12 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from tensorc.cli import figures
+from tensorc.cli.parameters import EXISTING_FILE, FILE
 from tensorc.cli.progress import standard_console
 from tensorc.measure.records import NO_ERROR, Database, Record, TaskInfo, target_key
 from tensorc.schedule.python_code import python_code
-
-_EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
-_ANY = click.Path(dir_okay=False, path_type=Path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,7 @@ def log() -> None:
 
 
 @log.command(name="list")
-@click.argument("file", type=_EXISTING)
+@click.argument("file", type=EXISTING_FILE)
 @click.option("--task", default="", help="Only tasks whose name or hash contains this.")
 @click.option("--errors", is_flag=True, help="Only candidates that failed.")
 @click.option("--limit", default=40, show_default=True, help="The last so many; 0 for all.")
@@ -75,7 +73,7 @@ def list_records(file: Path, task: str, errors: bool, limit: int) -> None:
 
 
 @log.command()
-@click.argument("file", type=_EXISTING)
+@click.argument("file", type=EXISTING_FILE)
 @click.option("--task", default="", help="Only tasks whose name or hash contains this.")
 @click.option("--python", is_flag=True, help="Print the schedules as Python code.")
 def best(file: Path, task: str, python: bool) -> None:
@@ -100,8 +98,8 @@ def best(file: Path, task: str, python: bool) -> None:
 
 
 @log.command()
-@click.argument("file", type=_EXISTING)
-@click.argument("lines", type=_ANY)
+@click.argument("file", type=EXISTING_FILE)
+@click.argument("lines", type=FILE)
 def export(file: Path, lines: Path) -> None:
     """Write a database as JSON lines."""
     with Database(file) as database:
@@ -110,8 +108,8 @@ def export(file: Path, lines: Path) -> None:
 
 
 @log.command(name="import")
-@click.argument("file", type=_ANY)
-@click.argument("lines", type=_EXISTING)
+@click.argument("file", type=FILE)
+@click.argument("lines", type=EXISTING_FILE)
 def import_lines(file: Path, lines: Path) -> None:
     """Add JSON lines to a database, which is made if there is none."""
     with Database(file) as database:
@@ -120,7 +118,7 @@ def import_lines(file: Path, lines: Path) -> None:
 
 
 @log.command()
-@click.argument("file", type=_EXISTING)
+@click.argument("file", type=EXISTING_FILE)
 def stats(file: Path) -> None:
     """Count records and errors of each task and target."""
     with Database(file) as database:

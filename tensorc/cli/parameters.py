@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Final
+
 import click
 
 from tensorc.support import host, options
 from tensorc.support.errors import TargetError
 from tensorc.target import CPU_KINDS, Target
+
+FILE: Final = click.Path(dir_okay=False, path_type=Path)
+EXISTING_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def as_target(ctx: click.Context, param: click.Parameter, value: str) -> Target:

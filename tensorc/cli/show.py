@@ -12,7 +12,7 @@ import numpy as np
 
 from tensorc.cli import figures
 from tensorc.cli.log import entries
-from tensorc.cli.parameters import as_target
+from tensorc.cli.parameters import EXISTING_FILE, as_target
 from tensorc.cli.workload import parse
 from tensorc.driver.compile import best_steps, compile_state
 from tensorc.ir.func import PrimFunc
@@ -58,8 +58,10 @@ class Subject:
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("workload", required=False)
 @click.argument("arguments", nargs=-1)
-@click.option("--target", callback=as_target, default="llvm", show_default=True)
-@click.option("--database", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--target", callback=as_target, default="llvm", show_default=True, help="'llvm', 'c', 'python'."
+)
+@click.option("--database", type=EXISTING_FILE, help="Records to take the schedule from.")
 @click.option("--explain", type=click.IntRange(1), help="A record of the database, by its number.")
 @click.option("--expression", is_flag=True, help="The tensor expressions.")
 @click.option("--sketches", is_flag=True, help="Every loop structure the search may choose.")

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tensorc.cli import figures, progress
-from tensorc.cli.parameters import as_target, thread_count
+from tensorc.cli.parameters import FILE, as_target, thread_count
 from tensorc.cli.race import failures_of, measured_peak
 from tensorc.cli.workload import Workload, parse
 from tensorc.driver.tune import TuneResult
@@ -22,15 +22,19 @@ from tensorc.target import Target
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("workload")
 @click.argument("arguments", nargs=-1)
-@click.option("--target", callback=as_target, default="llvm", show_default=True)
+@click.option(
+    "--target", callback=as_target, default="llvm", show_default=True, help="'llvm' or 'c'."
+)
 @click.option("--threads", type=click.IntRange(1), help="Cores to use; without, all there are.")
-@click.option("--trials", type=click.IntRange(1), default=64, show_default=True)
+@click.option(
+    "--trials", type=click.IntRange(1), default=64, show_default=True, help="Candidates to measure."
+)
 @click.option("--time-budget", type=click.FloatRange(0), help="Seconds of search at most.")
 @click.option("--early-stopping", type=click.IntRange(1), help="Stop after so many without gain.")
 @click.option("--rules", default="default", show_default=True, help="Sketch rules, or 'ansor'.")
-@click.option("--seed", default=0, show_default=True)
-@click.option("--database", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--json", "report", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--seed", default=0, show_default=True, help="Of everything random.")
+@click.option("--database", type=FILE, help="Keep records here, and go on from them.")
+@click.option("--json", "report", type=FILE, help="Write the result and the curve here.")
 @click.option("--schedule", "with_schedule", is_flag=True, help="Print the best schedule.")
 def tune(
     workload: str,
