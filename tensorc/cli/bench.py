@@ -18,13 +18,13 @@ from kernels_ref.suite import CODES, Case, cases
 from tensorc import __version__
 from tensorc.cli import progress
 from tensorc.cli.bench_table import BenchTable, mean
-from tensorc.cli.parameters import FILE, as_target, thread_count
+from tensorc.cli.parameters import FILE, as_target, ensure_writable, thread_count
 from tensorc.cli.peers import choose
 from tensorc.cli.peers.peer import Peer
 from tensorc.cli.race import NAIVE, Budget, Outcome, measured_peak, race
 from tensorc.cli.workload import Workload
 from tensorc.support import host
-from tensorc.support.errors import TensorcError
+from tensorc.support.errors import RecordError, TensorcError
 from tensorc.target import Target
 
 # Half of the minute in which a first result is promised; the other half is for slow machines.
@@ -90,6 +90,7 @@ def bench(
     OP is a workload of the suite, such as GMM, or a case, such as GMM.3; without one the whole
     suite is run.
     """
+    ensure_writable(report)
     cores = thread_count(threads)
     plan = Plan(
         chosen_cases(op, shape, batch),
@@ -161,6 +162,8 @@ def run(plan: Plan, console: Console) -> tuple[list[Outcome], dict[str, str]]:
                 outcome = race(
                     case, plan.target, plan.budget, plan.peers, _view(plan, peak, console)
                 )
+            except RecordError:
+                raise  # the same for every case
             except TensorcError as error:
                 failures[case.name] = str(error)
                 _print(console, f"{case.name:9} failed: {error}", style="red")
@@ -180,11 +183,7 @@ def run(plan: Plan, console: Console) -> tuple[list[Outcome], dict[str, str]]:
 def write_report(
     path: Path, plan: Plan, outcomes: Sequence[Outcome], failures: dict[str, str]
 ) -> None:
-    """Write everything that was measured as JSON.
-
-    Raises:
-        click.FileError: The file cannot be written.
-    """
+    """Write everything that was measured as JSON."""
     names = (NAIVE, *(peer.name for peer in plan.peers))
     data = {
         "tensorc": __version__,
@@ -196,10 +195,7 @@ def write_report(
         "failures": failures,
         "geometric_means": {name: mean(outcomes, name) for name in names},
     }
-    try:
-        path.write_text(json.dumps(data, indent=1) + "\n")
-    except OSError as error:
-        raise click.FileError(str(path), error.strerror or "") from error
+    path.write_text(json.dumps(data, indent=1) + "\n")
 
 
 def _as_json(outcome: Outcome) -> dict[str, object]:

@@ -31,6 +31,20 @@ def as_target(ctx: click.Context, param: click.Parameter, value: str) -> Target:
     return target
 
 
+def ensure_writable(path: Path | None) -> None:
+    """Refuse a file that cannot be written now, and not after an hour of measuring.
+
+    Raises:
+        click.FileError: It cannot be opened for writing.
+    """
+    if path is None:
+        return
+    try:
+        path.open("a").close()
+    except OSError as error:
+        raise click.FileError(str(path), error.strerror or "") from error
+
+
 def thread_count(threads: int | None) -> int:
     """Return what `--threads` says; else TENSORC_NUM_THREADS, else the cores that may be used."""
     return threads or options.NUM_THREADS.get() or host.usable_cores()

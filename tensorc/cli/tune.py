@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tensorc.cli import figures, progress
-from tensorc.cli.parameters import FILE, as_target, thread_count
+from tensorc.cli.parameters import FILE, as_target, ensure_writable, thread_count
 from tensorc.cli.race import failures_of, measured_peak
 from tensorc.cli.workload import Workload, parse
 from tensorc.driver.tune import TuneResult
@@ -58,6 +58,7 @@ def tune(
     With --database a search that was interrupted goes on where it stopped. Ctrl-C ends it and
     keeps the best.
     """
+    ensure_writable(report)
     subject = parse(workload, arguments)
     machine = replace(target, num_cores=thread_count(threads)) if threads else target
     console = progress.standard_console()
@@ -103,11 +104,7 @@ def print_result(console: Console, subject: Workload, result: TuneResult, peak: 
 def write_report(
     path: Path, subject: Workload, target: Target, result: TuneResult, peak: float
 ) -> None:
-    """Write the curve and the result as JSON.
-
-    Raises:
-        click.FileError: The file cannot be written.
-    """
+    """Write the curve and the result as JSON."""
     data = {
         "name": subject.name,
         "flops": subject.flops,
@@ -121,7 +118,4 @@ def write_report(
         "failures": [list(failure) for failure in failures_of(result)],
         "schedule": result.compile().schedule(),
     }
-    try:
-        path.write_text(json.dumps(data, indent=1) + "\n")
-    except OSError as error:
-        raise click.FileError(str(path), error.strerror or "") from error
+    path.write_text(json.dumps(data, indent=1) + "\n")

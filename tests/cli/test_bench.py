@@ -88,6 +88,21 @@ def test_the_suite_is_chosen_by_workload_shape_and_batch() -> None:
     assert names(("GMM", "GMM.1"), 1, (1,)) == ["GMM.1.b1"]
 
 
+def test_a_report_that_cannot_be_written_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    result = bench("GMM.1", "--json", tmp_path / "nowhere" / "report.json")
+    assert result.exit_code == 1
+    assert "No such file or directory" in result.output
+    assert "GFLOP/s" not in result.output
+
+
+def test_a_foreign_database_ends_the_run(tmp_path: Path) -> None:
+    foreign = tmp_path / "notes.txt"
+    foreign.write_text("no database\n" * 100)
+    result = bench("GMM", "--vs", "none", "--database", foreign)
+    assert result.exit_code == 1
+    assert result.output.strip().splitlines()[-1].startswith("Error: Cannot use the database")
+
+
 @pytest.mark.parametrize("spec", ["XYZ", "GMM.9", "GMM.x"])
 def test_an_unknown_case_is_a_usage_error(spec: str) -> None:
     assert bench(spec).exit_code == 2
