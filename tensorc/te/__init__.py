@@ -7,6 +7,11 @@
 >>> print(te.ComputeDAG.from_tensors([A, B]))
 A = PLACEHOLDER [4, 8]
 B(i) += A[i, k]
+
+Decision: the user's expressions are trees of their own, turned into canonical operations when a
+`ComputeDAG` is built. Why: users write conditions, types and indices freely, while schedules,
+bounds and backends rely on affine indices and unique names. Refused: symbolic shapes, reductions
+inside expressions, scans, and calls of foreign code.
 """
 
 from tensorc.te.dag import ComputeDAG

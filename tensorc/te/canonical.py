@@ -199,24 +199,26 @@ class Canonicalizer:
         return self._scaled(op, x, y, scope)
 
     def _scaled(self, op: str, x: Affine, y: Affine, scope: Scope) -> Affine | None:
+        """The result of an operator with a constant operand."""
         if op == "*" and not x.terms:
             x, y = y, x
-        if y.terms or (op in ("//", "%", "truncdiv", "truncmod") and y.const == 0):
+        if y.terms:
             return None
-        if op in ("truncdiv", "truncmod") and scope.bounds(x)[0] >= 0 and y.const > 0:
-            op = "//" if op == "truncdiv" else "%"
+        n = y.const
         match op:
             case "*":
-                return scale(x, y.const)
-            case "<<" if 0 <= y.const < 63:
-                return scale(x, 1 << y.const)
-            case ">>" if 0 <= y.const < 63:
-                return divmod_affine(x, 1 << y.const, scope.env)[0]
-            case "//" | "%":
+                return scale(x, n)
+            case "<<" if 0 <= n < 63:
+                return scale(x, 1 << n)
+            case ">>" if 0 <= n < 63:
+                return divmod_affine(x, 1 << n, scope.env)[0]
+            case "//" | "%" if n != 0:
                 # With a negative divisor: x // -d = (-x) // d and x % -d = -((-x) % d).
-                sign = 1 if y.const > 0 else -1
-                quotient, remainder = divmod_affine(x * sign, abs(y.const), scope.env)
+                sign = 1 if n > 0 else -1
+                quotient, remainder = divmod_affine(scale(x, sign), abs(n), scope.env)
                 return quotient if op == "//" else scale(remainder, sign)
+            case "truncdiv" | "truncmod" if n != 0:
+                return _truncated(op, x, n, scope)
             case _:
                 return None
 
@@ -391,6 +393,21 @@ class Canonicalizer:
                 return _TRUE if left is None else None if left else _FALSE
             case _:
                 return None
+
+
+def _truncated(op: str, x: Affine, divisor: int, scope: Scope) -> Affine | None:
+    """The quotient or remainder rounded towards zero, of an affine whose sign is known.
+
+    With |x| and |d| floors are the same: only signs have to be put right.
+    """
+    low, high = scope.bounds(x)
+    if low < 0 < high:
+        return None
+    sign = 1 if low >= 0 else -1
+    quotient, remainder = divmod_affine(scale(x, sign), abs(divisor), scope.env)
+    if op == "truncmod":
+        return scale(remainder, sign)
+    return scale(quotient, sign if divisor > 0 else -sign)
 
 
 def _mentions_axes_only(e: te.Expr) -> bool:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
+from tensorc.arith.simplify import simplify_expr
 from tensorc.ir.affine import Affine, variable
 from tensorc.ir.dtype import DType
 from tensorc.ir.expr import Const, Expr, Var, dtype_of
@@ -90,12 +91,16 @@ def canonical_op(op: ComputeOp, names: Mapping[Operation, str]) -> Op:
     env = {axis_names[a]: (0, max(a.dom.extent - 1, 0)) for a in axes}
     canonical = Canonicalizer(op.name, values, names, {}, all(a.dom.extent > 0 for a in axes))
     scope = Scope(env)
-    if reduction is None:
-        reducer = None
-        body = tuple(canonical.value(e, scope) for e in op.body)
-    else:
-        reducer = canonical_reducer(reduction.reducer, op.dtypes, axis_names.values(), op.name)
-        body = _reduced_values(reduction, reducer, canonical, scope)
+    reducer = None
+    try:
+        if reduction is None:
+            body = tuple(canonical.value(e, scope) for e in op.body)
+        else:
+            reducer = canonical_reducer(reduction.reducer, op.dtypes, axis_names.values(), op.name)
+            body = _reduced_values(reduction, reducer, canonical, scope)
+        body = tuple(map(simplify_expr, body))
+    except RecursionError:
+        raise TEError(f"The formula of tensor '{op.name}' is nested too deeply.") from None
     return Op(
         names[op],
         op.shape,

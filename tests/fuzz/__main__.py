@@ -9,6 +9,7 @@ import argparse
 import traceback
 from random import Random
 
+import tensorc
 from tensorc.te import ComputeDAG
 from tests.fuzz.programs import Program, random_program
 from tests.te.running import by_canonical_form, by_loops
@@ -18,6 +19,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("count", type=int)
     parser.add_argument("--seed", type=int, default=0, help="number of the first program")
+    parser.add_argument("--target", action="append", default=[], help="compile for this one too")
     parser.add_argument("--show", action="store_true", help="print each program")
     arguments = parser.parse_args()
     failures = 0
@@ -29,6 +31,9 @@ def main() -> None:
                 print(f"---- {number}\n{ComputeDAG.from_tensors(program.tensors)}")
             for run in (by_canonical_form, by_loops):
                 program.check(run(program.tensors, program.inputs))
+            for target in arguments.target:
+                outputs = tensorc.compile(list(program.tensors), target=target)(*program.inputs)
+                program.check(outputs if isinstance(outputs, tuple) else (outputs,))
         except Exception:
             failures += 1
             print(f"---- program {number} failed")

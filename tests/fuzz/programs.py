@@ -59,7 +59,7 @@ class Info:
 
     def rounded(self, mantissa: int) -> Info:
         """After a rounding to that many bits."""
-        if self.exact and self.size * 2.0**self.step < 2.0 ** (mantissa - 1):
+        if self.exact and self.step < 60 and self.size * 2.0**self.step < 2.0 ** (mantissa - 1):
             return self
         slack = 4.0 if mantissa > 20 else 1.0
         return replace(self, error=self.error + slack * (self.size + 1) * 2.0**-mantissa)
