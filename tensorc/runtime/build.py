@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import partial
 
 from tensorc.codegen import c, python
@@ -12,7 +13,7 @@ from tensorc.ir.printer import print_func
 from tensorc.runtime import llvm
 from tensorc.runtime.artifact import Artifact, ArtifactKind, params_of
 from tensorc.runtime.compiler import compile_text
-from tensorc.support import host
+from tensorc.support import host, options
 from tensorc.support.errors import CodegenError
 from tensorc.target import Target
 
@@ -47,6 +48,7 @@ def build(func: PrimFunc, target: Target, *, fast: bool = False) -> Artifact:
             raise CodegenError(
                 f"Cannot build for the target '{target.kind}': expected 'llvm', 'c' or 'python'."
             )
+    _report(func, target, source)
     return Artifact(
         kind,
         data,
@@ -56,6 +58,18 @@ def build(func: PrimFunc, target: Target, *, fast: bool = False) -> Artifact:
         func.thread_workspace_bytes,
         source,
     )
+
+
+def _report(func: PrimFunc, target: Target, source: str) -> None:
+    """Say what `TENSORC_DEBUG` asks for."""
+    level = options.DEBUG.get()
+    if level >= 1:
+        lines = source.count("\n")
+        print(f"Built '{func.name}' for '{target.kind}': {lines} lines.", file=sys.stderr)
+    if level >= 2:
+        print(print_func(func), file=sys.stderr)
+    if level >= 3:
+        print(source, file=sys.stderr)
 
 
 def _check_registers(name: str, module: str) -> None:

@@ -49,6 +49,17 @@ def test_what_is_built_runs(kind: str) -> None:
     assert "scale" in function.source()
 
 
+@pytest.mark.parametrize(("level", "words"), [(0, 0), (1, 1), (2, 2), (3, 3)])
+def test_what_is_built_is_shown_on_demand(
+    level: int, words: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TENSORC_DEBUG", str(level))
+    build(parse_func(SCALE), Target("llvm"))
+    shown = capsys.readouterr().err
+    found = [word in shown for word in ("Built 'scale' for 'llvm'", "@prim_func", "define i32")]
+    assert found == [number < words for number in range(3)]
+
+
 def test_an_artifact_survives_being_sent() -> None:
     artifact = add_artifact()
     again = type(artifact).from_header(artifact.header(), artifact.data)
