@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import sys
 from pathlib import Path
 
 import kernels_ref
@@ -10,7 +11,7 @@ SOURCES = sorted(Path(kernels_ref.__file__).parent.glob("*.py"))
 
 
 def test_imports_numpy_and_the_standard_library_only() -> None:
-    imported = set()
+    imported: set[str] = set()
     for source in SOURCES:
         for node in ast.walk(ast.parse(source.read_text())):
             if isinstance(node, ast.Import):
@@ -18,14 +19,14 @@ def test_imports_numpy_and_the_standard_library_only() -> None:
             elif isinstance(node, ast.ImportFrom):
                 assert node.level == 0
                 imported.add(str(node.module).split(".")[0])
-    assert imported <= {"kernels_ref", "math", "numpy", "typing"}
+    assert imported <= {"kernels_ref", "numpy", *sys.stdlib_module_names}
 
 
 def test_every_kernel_is_exported_under_a_name_of_its_own() -> None:
     kernels = [
         node.name
         for source in SOURCES
-        if source.stem not in {"__init__", "array", "windows"}
+        if source.stem not in {"__init__", "array", "suite", "windows"}
         for node in ast.parse(source.read_text()).body
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
     ]
