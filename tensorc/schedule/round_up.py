@@ -47,7 +47,9 @@ def round_up(state: State) -> State:
 def packed_tile(op: Op) -> tuple[int, int, int] | None:
     """The dimensions of tiles and within tiles, and the tile, of a packed copy; None of others."""
     match op.body:
-        case (Select((Affine(_, ((str(outer), int(f)), (str(inner), -1))),), Read(), Const()),):
+        case (Select((Affine(_, ((str(outer), int(f)), (str(inner), -1))),), Read(), Const()),) if (
+            outer in op.axes and inner in op.axes
+        ):
             return op.axes.index(outer), op.axes.index(inner), -f
         case _:
             return None
