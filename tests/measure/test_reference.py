@@ -94,3 +94,28 @@ def test_wrong_reference_outputs_show_as_wrong_answers() -> None:
     with Measurer(task) as measurer:
         (result,) = measurer.measure([MeasureInput()])
     assert result.error is ErrorKind.WRONG_ANSWER
+
+
+@pytest.mark.parametrize("kind", ["c", "python"])
+def test_other_backends_are_measured_too(kind: str) -> None:
+    with Measurer(make_task(matmul(6), Target(kind, num_cores=1))) as measurer:
+        results = measurer.measure([MeasureInput(), MeasureInput((SplitStep("C", "i", (4,)),))])
+    assert [result.error for result in results] == [ErrorKind.NONE] * 2
+
+
+def test_a_build_that_takes_too_long_is_ended() -> None:
+    with Measurer(make_task(matmul(), TARGET), MeasureOptions(build_limit=1e-4)) as measurer:
+        (result,) = measurer.measure([MeasureInput()])
+    assert (result.error, result.phase) == (ErrorKind.BUILD_TIMEOUT, "build")
+    assert result.build_seconds > 0
+
+
+@pytest.mark.parametrize("overlap", [True, False])
+def test_many_candidates_pass_with_and_without_overlap(overlap: bool) -> None:
+    task = make_task(matmul(), Target("llvm", num_cores=2))
+    batch = [MeasureInput((SplitStep("C", "i", (1 + i % 7,)),)) for i in range(24)]
+    with Measurer(task, MeasureOptions(overlap=overlap, builders=2)) as measurer:
+        results = measurer.measure(batch)
+        assert measurer.measure(batch[:1])[0].error is ErrorKind.NONE
+    assert all(result.error is ErrorKind.NONE for result in results)
+    assert all(result.build_seconds > 0 for result in results)
