@@ -157,10 +157,12 @@ int32_t tensorc_report_crashes(int32_t descriptor) {
     return failed;
 }
 
-int32_t tensorc_die_with_parent(void) {
+/* Be sent a signal when the thread that started this process ends. */
+int32_t tensorc_signal_with_parent(int32_t number) {
 #ifdef __linux__
-    return prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return prctl(PR_SET_PDEATHSIG, number);
 #else
+    (void)number;
     return -1;
 #endif
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -103,6 +104,6 @@ def report_crashes(descriptor: int) -> None:
         raise MeasureError("Cannot watch for crashes: the system refused the signal handlers.")
 
 
-def die_with_parent() -> None:
-    """Let the system kill this process when the thread that started it ends (Linux only)."""
-    isolate_library().lib.tensorc_die_with_parent()
+def signal_with_parent(number: signal.Signals) -> None:
+    """Let the system signal this process when the thread that started it ends (Linux only)."""
+    isolate_library().lib.tensorc_signal_with_parent(number)

@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import signal
 import socket
 import sys
 import time
+from types import FrameType
 from typing import Final, NoReturn
 
 from tensorc.measure.build_worker import Builder
 from tensorc.measure.channel import Channel
-from tensorc.measure.isolate import die_with_parent, report_crashes
+from tensorc.measure.isolate import report_crashes, signal_with_parent
 from tensorc.measure.run_worker import Runner
 from tensorc.measure.worker import serve
 from tensorc.runtime.llvm import warm_up
@@ -39,12 +41,23 @@ def main(parent: int) -> None:
         parent: Number of the process that started this one.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the measurer's business
+    signal.signal(signal.SIGTERM, _leave)
+    signal_with_parent(signal.SIGTERM)
     os.dup2(2, 1)
     connection = socket.socket(fileno=os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    die_with_parent()
-    if os.getppid() != parent:
-        return
+    workers: set[int] = set()
+    try:
+        if os.getppid() == parent:
+            _answer(connection, workers)
+    finally:
+        if os.getppid() != parent:  # it was killed, and could not tidy up
+            for worker in workers:
+                os.kill(worker, signal.SIGKILL)
+            shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
+
+
+def _answer(connection: socket.socket, workers: set[int]) -> None:
     pool_library()
     warm_up()
     gc.collect()
@@ -55,15 +68,22 @@ def main(parent: int) -> None:
         match message.header["op"]:
             case "spawn":
                 theirs, errors = message.files
-                child = os.fork()
-                if child == 0:
+                worker = os.fork()
+                if worker == 0:
                     connection.close()
                     _become_worker(message.header["role"], theirs, errors)
+                workers.add(worker)
                 os.close(theirs)
                 os.close(errors)
-                channel.send({"event": "spawned", "process": child})
+                channel.send({"event": "spawned", "process": worker})
             case "reap":
-                channel.send({"event": "ended", "status": _reap(message.header["process"])})
+                worker = message.header["process"]
+                workers.discard(worker)
+                channel.send({"event": "ended", "status": _reap(worker)})
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(0)
 
 
 def _reap(child: int) -> int:
@@ -86,7 +106,8 @@ def _become_worker(role: str, connection: int, errors: int) -> NoReturn:
         os.dup2(errors, 1)
         os.dup2(errors, 2)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        die_with_parent()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal_with_parent(signal.SIGKILL)
         report_crashes(connection)
         serve(socket.socket(fileno=connection), Builder() if role == BUILD else Runner())
         status = 0

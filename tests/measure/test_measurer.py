@@ -292,11 +292,11 @@ def test_no_process_outlives_the_program(tmp_path: Path, signal_number: int) -> 
     rest = process.communicate(timeout=20)[0]
     if signal_number == signal.SIGINT:
         assert rest == "closed\n"
-        assert list((tmp_path / "tmp").iterdir()) == []
     deadline = time.monotonic() + 10
     while any(_is_alive(member) for member in members):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def _descendants(process: int) -> list[int]:
