@@ -40,9 +40,14 @@ def readers(draft: Draft, stage: str) -> tuple[str, ...]:
 
 
 def matched_consumer(draft: Draft, stage: str) -> str | None:
-    """The only consumer, if it walks the same elements in order and not both of them reduce."""
+    """The only consumer, if it walks the same elements in order and not both of them reduce.
+
+    An output has none: it is computed as a whole, and cannot be taken over.
+    """
     found = readers(draft, stage)
-    if len(found) != 1 or not draft.state.dag.elementwise_match(stage, found[0]):
+    if draft.state.dag.is_output(stage) or len(found) != 1:
+        return None
+    if not draft.state.dag.elementwise_match(stage, found[0]):
         return None
     return None if has_reduce(draft, stage) and has_reduce(draft, found[0]) else found[0]
 
@@ -71,6 +76,8 @@ def inline_wanted(task: SearchTask, draft: Draft, stage: str) -> bool:
     """Whether to compute it in its readers: cheap on a CPU, anything but a reduction on a GPU."""
     dag = draft.state.dag
     if not is_compute(draft, stage) or dag.is_output(stage) or has_reduce(draft, stage):
+        return False
+    if len(draft.op(stage).body) > 1:
         return False
     return task.target.is_gpu or dag.is_strictly_inlineable(stage)
 

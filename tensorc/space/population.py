@@ -97,7 +97,7 @@ def location_limit(draft: Draft, target: str) -> int:
         elif seen:
             break
         count += 1
-    if count == len(stage.iterators):
+    if count and count == len(stage.iterators):
         count -= 1  # the innermost loop is for the lanes
     return len(outer_loops(draft.state, target)) + count
 
@@ -256,7 +256,7 @@ def _parallel(task: SearchTask, draft: Draft, name: str) -> Draft:
     for other in draft.state.stages.values():
         if isinstance(other.location, At) and other.location.target == name:
             lead = min(lead, stage.names().index(other.location.iterator) + 1)
-    if lead == len(stage.iterators):
+    if lead and lead == len(stage.iterators):
         lead -= 1  # the innermost loop is for the lanes
     if lead == 0:
         return draft

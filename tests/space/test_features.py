@@ -1,0 +1,112 @@
+"""Features: Ansor's own values, and populations that are one by one exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tensorc import te
+from tensorc.schedule.replay import replay
+from tensorc.schedule.schedule import Schedule
+from tensorc.space.features.names import FEATURE_NAMES
+from tensorc.space.features.population import features
+from tensorc.target import Target
+from tests.space.workloads import CPU, GPU, SMALL, spaces
+from tests.te import workloads
+
+PAIRS = [(name, target) for name in SMALL for target in (CPU, GPU)]
+
+
+def named(row: np.ndarray) -> dict[str, float]:
+    return dict(zip(FEATURE_NAMES, (float(value) for value in row), strict=True))
+
+
+def log(value: float) -> float:
+    return float(np.log2(value + 1))
+
+
+@pytest.mark.parametrize(("name", "target"), PAIRS)
+def test_a_population_is_one_by_one(name: str, target: str) -> None:
+    for space in spaces(SMALL[name](), target):
+        rng = np.random.default_rng(0)
+        rows = space.mutate(space.sample(10, rng), rng)
+        together = space.features(rows)
+        alone = np.concatenate([space.features(row[None]) for row in rows])
+        assert np.isfinite(together).all()
+        np.testing.assert_array_equal(together, alone)
+
+
+def test_features_of_a_population_do_not_depend_on_what_was_asked_before() -> None:
+    first, second = (spaces(workloads.softmax_nm(64, 64))[0] for _ in range(2))
+    rows = first.sample(64, np.random.default_rng(0))
+    first.features(rows[:1])
+    np.testing.assert_array_equal(first.features(rows), second.features(rows))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_schedule_has_the_features_of_its_row(name: str) -> None:
+    """All but those that count loops: a schedule fuses the loops that a row only marks."""
+    for space in spaces(SMALL[name]()):
+        rows = space.sample(3, np.random.default_rng(0))
+        together = space.features(rows)
+        target = space.task.target
+        for k, row in enumerate(rows):
+            state = replay(space.task.dag, space.steps(row))
+            alone = features(state, target)[0]
+            for ours, theirs in zip(together[k], alone, strict=True):
+                for name_, value in named(ours).items():
+                    if not depends_on_fusion(name_):
+                        assert named(theirs)[name_] == pytest.approx(value, abs=1e-4), name_
+
+
+def depends_on_fusion(name: str) -> bool:
+    parts = ("loops", "_number", "_inner", "intensity", "buffer", "bytes_past", "efficiency")
+    # Index arithmetic of a population is not simplified: its sizes are not known.
+    return any(part in name for part in (*parts, "registers", "accumulators", "copies", "int_"))
+
+
+def test_ansor_cpu_matmul() -> None:
+    """`test_auto_scheduler_feature.py`, `test_cpu_matmul`."""
+    A, B, C = workloads.matmul(512, 512, 512)
+    s = Schedule([A, B, C])
+    s.split("C", "i", (16,))
+    s.split("C", "j", (8,))
+    s.reorder("C", "i.0", "j.0", "k", "j.1", "i.1")
+    s.vectorize("C", "j.1")
+    s.parallel("C", "i.0")
+    s.parallel("C", "j.0")
+    s.unroll("C", "k")
+    (row,) = features(s.state, Target.parse("llvm -cache-line-bytes=64"))[0]
+    found = named(row)
+    (c,) = (b for b in range(3) if found[f"buffer{b}_is_both"] > 0)
+    b = 0 if c else 1  # of the inputs the one of more cache lines comes first
+    assert found[f"buffer{c}_bytes"] == pytest.approx(log(512**3 * 4))
+    assert found[f"buffer{b}_unique_bytes"] == pytest.approx(log(512**2 * 4))
+    assert found[f"buffer{c}_reuse_iterations"] == pytest.approx(log(8 * 16))
+    assert found[f"buffer{c}_reuse_bytes"] == pytest.approx(log((8 * 16 + 8 + 16) * 4))
+    assert found[f"buffer{c}_reuse_count"] == pytest.approx(log(512))
+    assert found["unroll_number"] == pytest.approx(log(1))
+    assert found["vectorize_number"] == pytest.approx(log(1))
+    assert found["parallel_number"] == pytest.approx(log(2))
+    assert found["parallel_product"] == pytest.approx(log(512 * 512 / 16 / 8))
+
+
+def test_ansor_cpu_fusion() -> None:
+    """`test_auto_scheduler_feature.py`, `test_cpu_fusion`: B is computed inside C."""
+    A = te.placeholder((64, 32), name="A")
+    B = te.compute((64, 32), lambda i, j: A[i, j], name="B")
+    C = te.compute((64, 32), lambda i, j: B[i, j], name="C")
+    s = Schedule([A, C])
+    s.compute_at("B", "C", "j")
+    found = named(features(s.state, Target.parse(CPU))[0][1])
+    serial = [b for b in range(2) if found[f"buffer{b}_serial_reuse"] > 0]
+    assert len(serial) == 1
+    assert found[f"buffer{serial[0]}_reuse_iterations"] == pytest.approx(log(1))
+    assert found[f"buffer{serial[0]}_reuse_bytes"] == pytest.approx(log(16))
+
+
+def test_operations_of_a_matmul_are_fused() -> None:
+    A, B, C = workloads.matmul(8, 8, 8)
+    found = named(features(Schedule([A, B, C]).state, Target.parse(CPU))[0][0])
+    assert found["float_fma"] == pytest.approx(log(512))
+    assert found["float_mul"] == found["float_addsub"] == 0
