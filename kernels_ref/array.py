@@ -14,8 +14,9 @@ Axes: TypeAlias = int | tuple[int, ...] | None
 
 def widen(data: Array) -> Array:
     """`data` as float64, or as int64 if its elements are integers or truth values."""
-    wide = np.float64 if np.issubdtype(data.dtype, np.floating) else np.int64
-    return data.astype(wide)
+    # By what is whole, since types of other libraries, such as bfloat16, are of no kind of NumPy's.
+    whole = np.issubdtype(data.dtype, np.integer) or data.dtype == np.bool_
+    return data.astype(np.int64 if whole else np.float64)
 
 
 @np.errstate(all="ignore")

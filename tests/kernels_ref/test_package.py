@@ -5,6 +5,9 @@ import inspect
 import sys
 from pathlib import Path
 
+import ml_dtypes
+import numpy as np
+
 import kernels_ref
 
 SOURCES = sorted(Path(kernels_ref.__file__).parent.glob("*.py"))
@@ -39,3 +42,11 @@ def test_out_dtype_is_float32_unless_it_is_an_index() -> None:
         if inspect.isfunction(member) and "out_dtype" in inspect.signature(member).parameters:
             default = inspect.signature(member).parameters["out_dtype"].default
             assert default == ("int32" if name.startswith("arg") else "float32")
+
+
+def test_types_of_other_libraries_are_computed_as_floats() -> None:
+    data = np.array([[0.5, 1.25], [-0.75, 2.0]], ml_dtypes.bfloat16)
+    expected = kernels_ref.softmax(data.astype(np.float32))
+    result = kernels_ref.softmax(data)
+    assert result.dtype == data.dtype
+    np.testing.assert_allclose(result.astype(np.float32), expected, rtol=1e-2)
