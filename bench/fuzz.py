@@ -1,20 +1,22 @@
 """Random programs under random schedules on every backend: `python -m bench.fuzz`.
 
-A program in tensor expressions and a schedule of legal steps are drawn from a seed, lowered once,
-and run by the oracle (Python), by LLVM and by C; all three have to agree with NumPy, and nobody may
-write outside of the outputs. Seeds run in processes of their own, so that a crash is a finding.
-`python -m bench.fuzz --seed 17 --count 1 --here` runs one again; `python -m tests.lower.fuzz 1
---seed 17 --show` prints its schedule and IR.
+A program in tensor expressions, a schedule and a target are drawn from a seed, and the program is
+run by the oracle (Python), by LLVM and by C; all three have to agree with what the program means by
+definition, and nobody may write outside of the outputs or read what nobody wrote: arrays and
+workspace lie in fences of NaN. Seeds run in processes of their own, so that a crash is a finding.
+`python -m bench.fuzz --seed 17 --programs 1 --show` prints and runs one again.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,31 +26,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.report import Figure, publish
-from tensorc.codegen.python import execute
-from tensorc.ir.func import PrimFunc
+from tensorc.ir.printer import print_func
 from tensorc.lower.pipeline import lower
-from tensorc.runtime.arrays import numpy_dtype
-from tensorc.runtime.artifact import params_of
+from tensorc.runtime.arrays import address_of, kernel_ffi, numpy_dtype
+from tensorc.runtime.artifact import ALIGNMENT, Artifact, Param
 from tensorc.runtime.build import build
-from tensorc.runtime.function import CompiledFunction
+from tensorc.runtime.library import PythonKernel, load
+from tensorc.schedule.json import steps_from_json, steps_to_json
+from tensorc.schedule.replay import replay
+from tensorc.schedule.state import State
+from tensorc.support.options import VERIFY
 from tensorc.target import Target
 from tensorc.te.dag import ComputeDAG
-from tests.lower.fuzz import random_steps
-from tests.lower.programs import PROGRAMS
-from tests.lower.reference import evaluate
+from tests.fuzz.examples import Example, random_example
+from tests.fuzz.schedules import random_state
 
 Array = NDArray[Any]
 
 BACKENDS = ("python", "llvm", "c")
 CHUNK = 25
 CHUNK_SECONDS = 600.0
-MOST_STEPS = 25
-VECTOR_BYTES = (16, 32, 64)
-# The fence around each array, in bytes: whole cache lines, longer than a vector.
+# Machines that differ in the width of vectors, and in what they can do with them.
+_AVX2 = ("avx2", "f16c", "fma")
+TARGETS = (
+    Target("llvm"),
+    Target("llvm"),
+    Target("llvm", features=_AVX2),
+    Target("llvm", features=_AVX2, vector_bytes=16),
+    Target("llvm", features=("avx",)),
+    Target("llvm", features=("sse4.2",)),
+    Target("llvm", features=()),
+    Target("llvm", vector_bytes=16),
+    Target("llvm", vector_bytes=32),
+    Target("llvm", features=_AVX2, vector_bytes=64),
+)
+# The fence around each array, in bytes: longer than a vector. NaN in every floating-point type.
 FENCE = 256
-PATTERN = 0xA5
-# What was not written keeps this value.
-UNWRITTEN = 77
+PATTERN = 0xFF
 
 
 class DisagreementError(Exception):
@@ -57,111 +71,140 @@ class DisagreementError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fenced:
-    """An array with a pattern around it."""
+    """An array, or a block of bytes, with a pattern around it."""
 
     array: Array
     block: NDArray[np.uint8]
+    start: int
 
     @classmethod
-    def around(cls, values: Array) -> Fenced:
-        """Copy an array to within fences."""
-        block = np.full(values.nbytes + 2 * FENCE, PATTERN, np.uint8)
-        inside = block[FENCE : FENCE + values.nbytes].view(values.dtype).reshape(values.shape)
+    def around(cls, values: Array, skew: int = 0) -> Fenced:
+        """Copy an array to within fences, so many elements after a cache line."""
+        nbytes, itemsize = values.nbytes, values.itemsize
+        block = np.full(nbytes + 2 * FENCE + ALIGNMENT + skew * itemsize, PATTERN, np.uint8)
+        start = FENCE + -(address_of(block) + FENCE) % ALIGNMENT + skew * itemsize
+        inside = block[start : start + nbytes].view(values.dtype).reshape(values.shape)
         inside[...] = values
-        return cls(inside, block)
+        return cls(inside, block, start)
+
+    @classmethod
+    def unwritten(cls, param: Param, skew: int = 0) -> Fenced:
+        """The place of an output."""
+        raw = np.full(param.nbytes, PATTERN, np.uint8)
+        return cls.around(raw.view(numpy_dtype(param.dtype)).reshape(param.shape), skew)
 
     @property
     def intact(self) -> bool:
         """Whether nobody wrote into the fences."""
-        fences = np.concatenate((self.block[:FENCE], self.block[len(self.block) - FENCE :]))
-        return bool((fences == PATTERN).all())
+        stop = self.start + self.array.nbytes
+        return bool((self.block[: self.start] == PATTERN).all()) and bool(
+            (self.block[stop:] == PATTERN).all()
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A lowered program with inputs and the outputs that NumPy computes.
+    """A program with a schedule for a machine.
 
     Attributes:
-        func: The loop IR.
-        target: The machine it was lowered for.
-        arrays: All parameters in call order; outputs as they are before the call.
-        expected: The right outputs, by the number of the parameter.
+        example: The program, inputs, and the right outputs.
+        state: The schedule.
+        target: The machine, as an LLVM target.
+        threads: How many threads run it.
+        skew: Distance of arrays from a cache line, in elements.
     """
 
-    func: PrimFunc
+    example: Example
+    state: State
     target: Target
-    arrays: tuple[Array, ...]
-    expected: dict[int, Array]
+    threads: int
+    skew: int
 
 
 def draw(seed: int) -> Subject:
     """Draw a program, a schedule and inputs."""
     r = Random(seed)
-    dag = ComputeDAG.from_tensors(r.choice(PROGRAMS)(r))
-    state = random_steps(dag, r, r.randint(0, MOST_STEPS))
-    target = Target("llvm", vector_bytes=r.choice(VECTOR_BYTES), num_cores=2)
-    rng = np.random.default_rng(seed)
-    arrays, inputs = [], {}
-    for name, output in dag.params:
-        op = dag.by_name[name]
-        dtype = numpy_dtype(op.dtypes[output])
-        if op.is_placeholder:
-            inputs[name] = _random(op.shape, dtype, rng)
-            arrays.append(inputs[name])
-        else:
-            arrays.append(np.full(op.shape, UNWRITTEN, dtype))
-    values = evaluate(dag, inputs)
-    expected = {n: values[key] for n, key in enumerate(dag.params) if key[0] not in inputs}
-    return Subject(lower(state, target), target, tuple(arrays), expected)
+    example = random_example(r)
+    target = replace(r.choice(TARGETS), num_cores=r.choice((1, 2, 2, 4)))
+    dag = ComputeDAG.from_tensors(example.tensors)
+    state = random_state(dag, target, r)
+    if r.random() < 0.3:
+        state = stored(dag, state)
+    return Subject(example, state, target, r.randint(1, 3), r.choice((0, 0, 1, 3)))
 
 
-def _random(shape: Sequence[int], dtype: np.dtype[Any], rng: np.random.Generator) -> Array:
-    if dtype.kind == "f" or dtype.kind == "V":
-        return np.asarray(rng.standard_normal(shape)).astype(dtype)
-    return np.asarray(rng.integers(-9, 9, shape)).astype(dtype)
+def stored(dag: ComputeDAG, state: State) -> State:
+    """The schedule after program and steps have been written down and read again."""
+    again = ComputeDAG.from_json(json.loads(json.dumps(dag.to_json())))
+    return replay(again, steps_from_json(json.loads(json.dumps(steps_to_json(state.steps)))))
 
 
 def run(subject: Subject, backend: str) -> list[Array]:
-    """Run on a backend, within fences; return all arrays.
+    """Run on a backend, within fences; return the outputs.
 
     Raises:
         DisagreementError: Something outside of the outputs was written.
     """
-    fenced = [Fenced.around(array) for array in subject.arrays]
-    arrays = [f.array for f in fenced]
-    if backend == "python":
-        execute(subject.func, arrays)
-    else:
-        target = Target(backend, vector_bytes=subject.target.vector_bytes, num_cores=2)
-        function = CompiledFunction(build(subject.func, target), threads=2)
-        outputs = [p.is_output for p in params_of(subject.func)]
-        function(
-            *(a for a, is_output in zip(arrays, outputs, strict=True) if not is_output),
-            out=[a for a, is_output in zip(arrays, outputs, strict=True) if is_output],
-        )
-    for param, before, after in zip(params_of(subject.func), subject.arrays, fenced, strict=True):
-        if not after.intact:
+    target = replace(subject.target, kind=backend)
+    artifact = build(lower(subject.state, target), target)
+    given = iter(subject.example.inputs)
+    before = [None if p.is_output else next(given) for p in artifact.params]
+    fenced = [
+        Fenced.unwritten(p, subject.skew) if array is None else Fenced.around(array, subject.skew)
+        for p, array in zip(artifact.params, before, strict=True)
+    ]
+    _call(artifact, fenced, subject.threads, backend)
+    for param, old, new in zip(artifact.params, before, fenced, strict=True):
+        if not new.intact:
             raise DisagreementError(f"{backend} wrote outside of '{param.name}'.")
-        if not param.is_output and before.tobytes() != after.array.tobytes():
+        if old is not None and old.tobytes() != new.array.tobytes():
             raise DisagreementError(f"{backend} wrote to the input '{param.name}'.")
-    return arrays
+    return [f.array for f, array in zip(fenced, before, strict=True) if array is None]
+
+
+def _call(artifact: Artifact, fenced: Sequence[Fenced], threads: int, backend: str) -> None:
+    kernel = load(artifact)
+    if isinstance(kernel, PythonKernel):
+        kernel.call([f.array for f in fenced])
+        return
+    ffi = kernel_ffi()
+    pointers = ffi.new("void *[]", max(1, len(fenced)))
+    for number, f in enumerate(fenced):
+        pointers[number] = ffi.cast("void *", address_of(f.block) + f.start)
+    size = artifact.workspace_size(threads)
+    space = Fenced.around(np.full(size, PATTERN, np.uint8))
+    place = ffi.cast("void *", address_of(space.block) + space.start) if size else ffi.NULL
+    status = kernel.call(pointers, place, *((threads,) if artifact.is_parallel else ()))
+    if status:
+        raise DisagreementError(f"{backend} returned status {status}.")
+    if not space.intact:
+        raise DisagreementError(f"{backend} wrote outside of the workspace.")
 
 
 def check(seed: int, backends: Sequence[str] = BACKENDS) -> None:
-    """Compare every backend with NumPy, and the compiled ones with the oracle.
+    """Compare every backend with what a program means.
 
     Raises:
         DisagreementError: One of them computes something else.
     """
     subject = draw(seed)
+    found = []
     for backend in backends:
-        arrays = run(subject, backend)
-        for number, right in subject.expected.items():
-            try:
-                np.testing.assert_allclose(arrays[number], right, rtol=2e-4, atol=1e-4)
-            except AssertionError as error:
-                name = subject.func.params[number].name
-                raise DisagreementError(f"{backend} is wrong in '{name}': {error}") from error
+        for number, got in enumerate(run(subject, backend)):
+            if wrong := subject.example.mismatch(number, got):
+                found.append(f"{backend}, output {number}: {wrong}")
+    if found:
+        raise DisagreementError("; ".join(found))
+
+
+def show(seed: int) -> None:
+    """Print a program, its schedule, the machine and the IR."""
+    subject = draw(seed)
+    click.echo(ComputeDAG.from_tensors(subject.example.tensors))
+    for step in subject.state.steps:
+        click.echo(step)
+    click.echo(f"{subject.target}\n{subject.state}")
+    click.echo(print_func(lower(subject.state, subject.target)))
 
 
 def check_here(seeds: Sequence[int], backends: Sequence[str]) -> None:
@@ -178,7 +221,7 @@ def check_here(seeds: Sequence[int], backends: Sequence[str]) -> None:
 def check_apart(seeds: Sequence[int], backends: Sequence[str]) -> Iterator[str]:
     """Check seeds in a process of their own; yield what was found, a crash included."""
     command = [sys.executable, "-u", "-m", "bench.fuzz", "--here", "--seed", str(seeds[0])]
-    command += ["--count", str(len(seeds)), *(x for b in backends for x in ("--backend", b))]
+    command += ["--programs", str(len(seeds)), *(x for b in backends for x in ("--backend", b))]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=CHUNK_SECONDS, check=False
@@ -198,22 +241,35 @@ def check_apart(seeds: Sequence[int], backends: Sequence[str]) -> Iterator[str]:
 
 
 @click.command()
-@click.option("--count", default=2000, show_default=True, help="Programs.")
+@click.option("--programs", default=2000, show_default=True, help="How many.")
 @click.option("--seed", default=0, show_default=True, help="The first seed.")
 @click.option("--backend", "backends", multiple=True, default=BACKENDS, show_default=True)
 @click.option("--jobs", default=2, show_default=True, help="Processes at a time.")
 @click.option("--here", is_flag=True, help="Run in this process.")
+@click.option("--show", "shown", is_flag=True, help="Print programs, schedules and IR first.")
+@click.option("--verify/--no-verify", default=True, help="Check the IR after each pass.")
 @click.option("--json", "report", type=click.Path(dir_okay=False, path_type=Path))
 def main(
-    count: int, seed: int, backends: tuple[str, ...], jobs: int, here: bool, report: Path | None
+    programs: int,
+    seed: int,
+    backends: tuple[str, ...],
+    jobs: int,
+    here: bool,
+    shown: bool,
+    verify: bool,
+    report: Path | None,
 ) -> None:
     """Compare all backends on random programs."""
-    seeds = range(seed, seed + count)
-    if here:
+    seeds = range(seed, seed + programs)
+    os.environ[VERIFY.name] = str(int(verify))
+    if shown:
+        for number in seeds:
+            show(number)
+    if here or shown:
         check_here(seeds, backends)
         return
     start = time.perf_counter()
-    chunks = [seeds[i : i + CHUNK] for i in range(0, count, CHUNK)]
+    chunks = [seeds[i : i + CHUNK] for i in range(0, programs, CHUNK)]
     failures = 0
     with ThreadPoolExecutor(jobs) as pool:
         for found in pool.map(lambda chunk: list(check_apart(chunk, backends)), chunks):
@@ -221,7 +277,7 @@ def main(
             for line in found:
                 click.echo(line)
     figures = [
-        Figure("programs", count),
+        Figure("programs", programs),
         Figure("mismatches, refusals and crashes", failures, at_most=0),
         Figure("time", time.perf_counter() - start, "s"),
     ]

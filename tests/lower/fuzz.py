@@ -20,8 +20,9 @@ from tensorc.codegen.python_namespace import numpy_dtype
 from tensorc.ir.printer import print_func
 from tensorc.ir.verify import verify
 from tensorc.lower import lower
+from tensorc.schedule.access import consumers
 from tensorc.schedule.replay import apply_step, initial_state
-from tensorc.schedule.stage import Annotation, Inlined, IterKind, Stage
+from tensorc.schedule.stage import Annotation, Inlined, IterKind, Stage, StageScope
 from tensorc.schedule.state import State
 from tensorc.schedule.steps import (
     AnnotationStep,
@@ -29,6 +30,9 @@ from tensorc.schedule.steps import (
     CacheWriteStep,
     ComputeAtStep,
     ComputeInlineStep,
+    ComputeRootStep,
+    FollowFusedSplitStep,
+    FollowSplitStep,
     FuseStep,
     Layout,
     PragmaStep,
@@ -48,7 +52,11 @@ TARGETS = tuple(Target("llvm", vector_bytes=n) for n in (16, 32, 64))
 
 def random_steps(dag: te.ComputeDAG, r: Random, count: int) -> State:
     """The state after some random steps, those that are refused left out."""
-    state = initial_state(dag)
+    return more_steps(initial_state(dag), r, count)
+
+
+def more_steps(state: State, r: Random, count: int) -> State:
+    """The state after some more random steps, those that are refused left out."""
     for _ in range(count):
         step = _random_step(state, r)
         if step is None:
@@ -65,12 +73,33 @@ def _random_step(state: State, r: Random) -> Step | None:
     stage = r.choice(live)
     if not stage.iterators:
         return None
-    return r.choice(_MAKERS)(state, stage, r)
+    # Drawn by share, so that a new kind of step moves few seeds.
+    return r.choice(_MAKERS if r.random() < 0.85 else _RARE_MAKERS)(state, stage, r)
 
 
 def _split(state: State, stage: Stage, r: Random) -> Step:
     lengths = tuple(r.choice((1, 2, 3, 4, 5, 8)) for _ in range(r.randint(1, 3)))
     return SplitStep(stage.name, r.choice(stage.names()), lengths)
+
+
+def _follow_split(state: State, stage: Stage, r: Random) -> Step | None:
+    sources = [n for n, lengths in enumerate(state.lengths) if lengths]
+    if not sources:
+        return None
+    source = r.choice(sources)
+    parts = r.randint(1, len(state.lengths[source]) + 1)
+    return FollowSplitStep(stage.name, r.choice(stage.names()), source, parts)
+
+
+def _follow_fused_split(state: State, stage: Stage, r: Random) -> Step | None:
+    sources = [n for n, lengths in enumerate(state.lengths) if lengths]
+    if not sources:
+        return None
+    chosen = tuple(r.sample(sources, r.randint(1, min(2, len(sources)))))
+    factor = r.random() < 0.5
+    return FollowFusedSplitStep(
+        stage.name, r.choice(stage.names()), chosen, r.randint(0, 1), factor
+    )
 
 
 def _fuse(state: State, stage: Stage, r: Random) -> Step | None:
@@ -97,10 +126,16 @@ def _annotate(state: State, stage: Stage, r: Random) -> Step:
 
 
 def _compute_at(state: State, stage: Stage, r: Random) -> Step | None:
-    target = r.choice(list(state.stages.values()))
+    readers = consumers(state, stage.name)
+    name = r.choice(readers) if readers and r.random() < 0.6 else r.choice(list(state.stages))
+    target = state.stages[name]
     if not target.iterators or isinstance(target.location, Inlined):
         return None
     return ComputeAtStep(stage.name, target.name, r.choice(target.names()))
+
+
+def _compute_root(state: State, stage: Stage, r: Random) -> Step:
+    return ComputeRootStep(r.choice(list(state.stages)))
 
 
 def _inline(state: State, stage: Stage, r: Random) -> Step:
@@ -108,7 +143,7 @@ def _inline(state: State, stage: Stage, r: Random) -> Step:
 
 
 def _cache_write(state: State, stage: Stage, r: Random) -> Step:
-    return CacheWriteStep(stage.name, "local")
+    return CacheWriteStep(stage.name, r.choice(_SCOPES))
 
 
 def _rfactor(state: State, stage: Stage, r: Random) -> Step:
@@ -138,7 +173,8 @@ def _cache_read(state: State, stage: Stage, r: Random) -> Step | None:
         order = list(range(len(op.shape) + 1))
         r.shuffle(order)
         layout = Layout(r.randrange(len(op.shape)), r.choice((2, 4, 8)), tuple(order))
-    return CacheReadStep(op.name, "global", (r.choice(readers),), layout)
+    chosen = r.sample(readers, r.randint(1, min(2, len(readers))))
+    return CacheReadStep(op.name, r.choice(_SCOPES), tuple(chosen), layout)
 
 
 _MAKERS = (
@@ -146,7 +182,12 @@ _MAKERS = (
     _compute_at, _compute_at, _compute_at, _inline, _cache_write, _cache_read, _rfactor, _pragma,
     _align,
 )  # fmt: skip
-_ANNOTATIONS = (Annotation.UNROLL, Annotation.VECTORIZE, Annotation.VECTORIZE, Annotation.PARALLEL)
+_RARE_MAKERS = (_follow_split, _follow_split, _follow_fused_split, _compute_root, _rfactor)
+_SCOPES: tuple[StageScope, ...] = ("global", "global", "local")
+_ANNOTATIONS = (
+    Annotation.UNROLL, Annotation.UNROLL, Annotation.VECTORIZE, Annotation.VECTORIZE,
+    Annotation.VECTORIZE, Annotation.PARALLEL, Annotation.PARALLEL, Annotation.NONE,
+)  # fmt: skip
 
 
 def check(seed: int) -> State | None:

@@ -1,0 +1,134 @@
+"""Programs from all generators, with inputs, what they compute by definition, and how closely."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+import kernels_ref
+from tensorc import te
+from tensorc.te import Tensor
+from tensorc.te.tensor import ComputeOp
+from tests.fuzz.programs import random_program
+from tests.fuzz.suite import suite_case
+from tests.lower.programs import PROGRAMS
+from tests.te.interpreter import interpret, numpy_dtype
+
+Array: TypeAlias = NDArray[Any]
+
+# Relative and absolute, by the coarsest type that takes part.
+_TOLERANCES = {"bfloat16": (6e-2, 6e-2), "float16": (8e-3, 8e-3)}
+_TOLERANCE = (2e-4, 1e-4)
+_SPECIAL = (np.nan, np.inf, -np.inf, -0.0, 0.0, 1e-42, 3e38, -3e38, 1.0, -1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A program and the right answer.
+
+    Attributes:
+        tensors: Inputs and outputs in call order.
+        inputs: Arrays for the placeholders.
+        outputs: The right values of the computed tensors.
+        tolerances: For each output, relative and absolute.
+    """
+
+    tensors: tuple[Tensor, ...]
+    inputs: tuple[Array, ...]
+    outputs: tuple[Array, ...]
+    tolerances: tuple[tuple[float, float], ...]
+
+    def mismatch(self, number: int, got: Array) -> str:
+        """What is wrong with an output, '' if nothing is."""
+        want, (rtol, atol) = self.outputs[number], self.tolerances[number]
+        if got.dtype != want.dtype or got.shape != want.shape:
+            return f"{got.dtype}{got.shape} where {want.dtype}{want.shape} was expected"
+        x, y = (a if a.dtype.kind in "biu" else a.astype(np.float64) for a in (got, want))
+        with np.errstate(all="ignore"):
+            right = (x == y) | (np.isclose(x, y, rtol, atol, equal_nan=True) if rtol or atol else
+                                (x != x) & (y != y))  # fmt: skip
+        if right.all():
+            return ""
+        at = tuple(int(i) for i in np.argwhere(~right)[0]) if right.ndim else ()
+        return f"{x[at]} at {list(at)} where {y[at]} is right, {np.sum(~right)} of {right.size}"
+
+
+def random_example(r: Random) -> Example:
+    """An example from one of the generators."""
+    share = r.random()
+    if share < 0.5:
+        program = random_program(r)
+        tolerances = tuple((0.0, 4 * error) for error in program.errors)
+        return Example(program.tensors, program.inputs, tuple(program.expected()), tolerances)
+    if share < 0.85:
+        return _by_definition(r.choice(PROGRAMS)(r), r)
+    return _suite(r) if share < 0.95 else _special_values(r)
+
+
+def _by_definition(tensors: Sequence[Tensor], r: Random) -> Example:
+    inputs = _inputs(tensors, r)
+    return _example(tensors, inputs, interpret(tensors, inputs))
+
+
+def _suite(r: Random) -> Example:
+    tensors, function, kwargs = suite_case(r)
+    inputs = _inputs(tensors, r)
+    reference: Callable[..., Array] = getattr(kernels_ref, function)
+    return _example(tensors, inputs, [np.asarray(reference(*inputs, **kwargs))])
+
+
+def _special_values(r: Random) -> Example:
+    """Functions of NaN, infinities, zeros of both signs, and numbers that are nearly none."""
+    shape = (r.randint(1, 3), r.randint(1, 40))
+    dtype = r.choice(("float32", "float32", "float64"))
+    A, B = te.placeholder(shape, dtype, name="A"), te.placeholder(shape, dtype, name="B")
+    f, g = (r.choice(_FUNCTIONS) for _ in range(2))
+    C = te.compute(shape, lambda i, j: f(A[i, j], B[i, j]), name="C")
+    D = te.compute(shape, lambda i, j: te.select(g(A[i, j], C[i, j]) > 0, C[i, j], B[i, j]), "D")
+    rng = np.random.default_rng(r.getrandbits(32))
+    tensors = [A, B, C, D]
+    with np.errstate(all="ignore"):
+        inputs = [rng.choice(np.array(_SPECIAL), shape).astype(dtype) for _ in range(2)]
+    return _example(tensors, inputs, interpret(tensors, inputs))
+
+
+_FUNCTIONS: tuple[Callable[[Any, Any], Any], ...] = (
+    lambda x, y: te.maximum(x, y), lambda x, y: te.minimum(x, y), lambda x, y: x + y,
+    lambda x, y: x * y, lambda x, y: x / y, lambda x, y: x - y, lambda x, _: te.abs(x),
+    lambda x, _: te.exp(x), lambda x, _: te.tanh(x), lambda x, _: te.sqrt(x),
+    lambda x, _: te.floor(x), lambda x, _: te.ceil(x), lambda x, _: te.round(x),
+    lambda x, _: te.trunc(x), lambda x, _: te.log(x), lambda x, _: te.erf(x),
+    lambda x, _: te.sigmoid(x), lambda x, y: te.select(x < y, x, y),
+    lambda x, y: te.select(x >= y, x, y), lambda x, y: te.select(x != y, x, y),
+    lambda x, y: te.select(te.isnan(x), y, x), lambda x, y: te.clip(x, -1, 1) + y,
+)  # fmt: skip
+
+
+def _inputs(tensors: Sequence[Tensor], r: Random) -> list[Array]:
+    rng = np.random.default_rng(r.getrandbits(32))
+    return [
+        _random(t.shape, numpy_dtype(t.element_type), rng)
+        for t in tensors
+        if not isinstance(t.op, ComputeOp)
+    ]
+
+
+def _random(shape: Sequence[int], dtype: np.dtype[Any], rng: np.random.Generator) -> Array:
+    if dtype.kind in "biu":
+        return np.asarray(rng.integers(-9, 9, shape)).astype(dtype)
+    return np.asarray(rng.standard_normal(shape)).astype(dtype)
+
+
+def _example(tensors: Sequence[Tensor], inputs: Sequence[Array], outputs: list[Array]) -> Example:
+    computed = [t for t in tensors if isinstance(t.op, ComputeOp)]
+    typed = [o.astype(numpy_dtype(t.element_type)) for t, o in zip(computed, outputs, strict=True)]
+    coarsest = {t.element_type.name for t in tensors}
+    tolerance = next((v for k, v in _TOLERANCES.items() if k in coarsest), _TOLERANCE)
+    exact = (0.0, 0.0)
+    tolerances = [exact if o.dtype.kind in "biu" else tolerance for o in typed]
+    return Example(tuple(tensors), tuple(inputs), tuple(typed), tuple(tolerances))
