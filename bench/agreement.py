@@ -154,7 +154,7 @@ def main(
     ]
     results = []
     with ThreadPoolExecutor(jobs) as pool:
-        for result in pool.map(lambda item: check_apart(*item, seed), work):
+        for result in pool.map(lambda item: check_apart(item[0], item[1], item[2], seed), work):
             results.append(result)
             click.echo(_line(result))
     publish(_figures(results), report)
