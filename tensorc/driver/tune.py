@@ -12,6 +12,7 @@ import numpy as np
 
 from tensorc.driver.compile import Computation, DatabaseLike, as_dag, compile_state, in_names_of
 from tensorc.measure.measurer import Measurer
+from tensorc.measure.options import MeasureOptions
 from tensorc.measure.records import Database, Record, TaskInfo
 from tensorc.measure.reference import make_task
 from tensorc.measure.result import MeasureInput, MeasureResult
@@ -100,7 +101,7 @@ def tune(
 ) -> TuneResult:
     """Tune a computation; the result is never without a valid program.
 
-    The default schedule is the first candidate. An interrupt (Ctrl-C) ends the run and keeps the
+    The default schedule competes with the fastest few at the end. An interrupt (Ctrl-C) ends the run and keeps the
     best. With a database a run that was cut off is continued, and `trials` counts those of the
     earlier runs too.
 
@@ -135,10 +136,8 @@ def tune(
     with ExitStack() as stack:
         records = _Records.open(stack, database, dag, machine, name)
         task = make_task(dag, machine, state=default, inputs=inputs, outputs=outputs, seed=seed)
-        if measure is None:
-            measurer = stack.enter_context(Measurer(task))
-            measure = _isolated(measurer, task)
-        watched = _Watched(measure, records)
+        quick = measure or _isolated(stack.enter_context(Measurer(task)), task)
+        watched = _Watched(quick, records)
         search = Search(
             _spaces(dag, machine, rules),
             model or best_available(np.random.default_rng(seed), machine.num_cores),
@@ -149,8 +148,10 @@ def tune(
         )
         search.resume(records.earlier())
         search.run()
-        best = _final(search, watched, default, task)
-    steps, latency = best
+        # The finalists are built as `compile` builds, not as quickly as possible.
+        with Measurer(task, MeasureOptions(fast=False, cut_factor=0)) as thorough:
+            confirm = _Watched(measure or _isolated(thorough, task), records, CONFIRMATION)
+            steps, latency = _final(search, confirm, default, task)
     return TuneResult(
         best_latency=latency,
         steps=steps,
@@ -218,16 +219,15 @@ class _Records:
 class _Watched:
     """Measures, writes each result down as it comes, and remembers the first of each error."""
 
-    def __init__(self, measure: Measure, records: _Records) -> None:
-        self._measure, self._records = measure, records
+    def __init__(self, measure: Measure, records: _Records, phase: str | None = None) -> None:
+        self._measure, self._records, self._phase = measure, records, phase
         self.first_messages: dict[str, str] = {}
-        self.phase: str | None = None
 
     def __call__(self, batch: Sequence[Steps]) -> Iterator[MeasureResult]:
         for steps, result in zip(batch, self._measure(batch), strict=True):
             if result.latency is None:
                 self.first_messages.setdefault(result.error_kind, result.message)
-            self._records.add(steps, result, self.phase)
+            self._records.add(steps, result, self._phase)
             yield result
 
 
@@ -252,7 +252,6 @@ def _final(
     known = {} if first is None else {first.steps: first.latency or task.naive_seconds}
     finalists.append(default.steps)
     figures: dict[Steps, list[float]] = {steps: [] for steps in finalists}
-    watched.phase = CONFIRMATION
     try:
         if search.stopped != "interrupted":
             order = list(itertools.chain.from_iterable([finalists] * FINAL_ROUNDS))
