@@ -31,6 +31,8 @@ from tests.te.interpreter import interpret, numpy_dtype
 Array: TypeAlias = NDArray[Any]
 
 EXTENTS = (1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 17)
+# Several vectors of every type, with a tail and without.
+LONG_EXTENTS = (31, 64, 70, 100, 129)
 MOST_POINTS = 1500
 FLOATS = ("float32", "float32", "float32", "float64", "float16", "bfloat16")
 INTEGERS = ("int32", "int32", "int64", "int8", "uint8", "int16", "uint16")
@@ -197,6 +199,8 @@ class _Builder:
     def shape(self, most: int = 4) -> tuple[int, ...]:
         rank = self.rng.choice((0, 1, 1, 2, 2, 2, 3, 3, 4))
         shape = [self.extent() for _ in range(min(rank, most))]
+        if 1 <= len(shape) <= 2 and self.chance(0.15):
+            shape[-1] = self.rng.choice(LONG_EXTENTS)
         while math.prod(shape) > MOST_POINTS // 4:
             shape[shape.index(max(shape))] = self.rng.choice((1, 2, 3))
         return tuple(shape)
@@ -418,7 +422,7 @@ class _Builder:
 
     def stage(self) -> None:
         kinds = (self.map, self.map, self.free, self.reduce, self.reduce, self.window,
-                 self.matmul, self.position, self.several)  # fmt: skip
+                 self.matmul, self.position, self.pair, self.several)  # fmt: skip
         self.rng.choice(kinds)()
 
     def leaves(self, axes: Sequence[te.IterVar], first: Tensor | None) -> Callable[[], Typed]:
@@ -529,6 +533,42 @@ class _Builder:
             name=self.name(),
         )
         self.add(pair, infos)
+
+    def pair(self) -> None:
+        """A reducer of our own of two values at once, of which one needs the other's sign."""
+        dtype = as_dtype(self.rng.choice(self.dtypes))
+        source = self.source()
+        if not source.ndim:
+            source = self.placeholder((*self.shape(2), 5))
+        count = source.shape[-1]
+        (axis,) = self.over([count])
+        total_first = self.chance(0.5)
+
+        def combine(x: tuple[Expr, Expr], y: tuple[Expr, Expr]) -> tuple[Expr, Expr]:
+            return x[0] + y[0], te.select(x[1] < y[1], x[1], y[1])
+
+        def identity(t: str, u: str) -> tuple[Expr, Expr]:
+            return te.const(0, t), te.max_value(u)
+
+        reducer = te.comm_reducer(combine, identity, name="total_and_least")
+        reversed_ = te.comm_reducer(
+            lambda x, y: combine(x[::-1], y[::-1])[::-1], lambda u, t: identity(t, u)[::-1]
+        )
+
+        def formula(outer: tuple[te.IterVar, ...]) -> list[Typed]:
+            x = self.value(self.leaves([*outer, axis], source), dtype, 1)
+            y = self.converted(Typed(source(*outer, axis), self.info(source)), INT32)
+            self.read.add(source)
+            total, least = _reduced("sum", x.info, count), _reduced("min", y.info, count)
+            if not count:
+                least = replace(least, low=-(2.0**31), high=2.0**31 - 1)
+            if total_first:
+                first, second = reducer((x.e, y.e), axis=axis)
+                return [Typed(first, total), Typed(second, least)]
+            first, second = reversed_((y.e, x.e), axis=axis)
+            return [Typed(first, least), Typed(second, total)]
+
+        self.computed(source.shape[:-1], formula)
 
     def matmul(self) -> None:
         n, m, k = (self.rng.choice(EXTENTS[:9]) for _ in range(3))
