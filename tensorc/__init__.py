@@ -22,6 +22,7 @@ _PUBLIC = {
     "compile": "tensorc.driver.compile:compile",
     "generate_sketches": "tensorc.space.sketch:generate_sketches",
     "te": "tensorc.te",
+    "tir": "tensorc.te.tir",
     "topi": "tensorc.topi",
     "tune": "tensorc.driver.tune:tune",
 }

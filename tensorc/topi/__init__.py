@@ -3,8 +3,11 @@
 Files, names and argument orders are those of `kernels_ref`, which says in NumPy what they mean.
 Convolutions and matrix products take `out_dtype` (float32 by default, whatever the operands); all
 other operators return the dtype of their data.
+
+TVM's programs find what they call by `topi.nn` and `topi.utils` under these names.
 """
 
+from tensorc.topi import shapes as utils
 from tensorc.topi.conv import (
     conv1d_nlc,
     conv2d_capsule_nhwijc,
@@ -119,5 +122,6 @@ __all__ = [
     "tanh",
     "transpose",
     "transpose_batch_matmul",
+    "utils",
     "where",
 ]

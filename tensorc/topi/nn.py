@@ -1,7 +1,8 @@
 """Activations, normalisation, pooling and padding.
 
 The result has the dtype of the data unless `out_dtype` says otherwise; 16-bit floats are summed in
-float32.
+float32. What TVM's programs call by `topi.nn`, with the same arguments in the same order, is here
+too: the convolutions, `dense`, `pad`, `pool2d` and `get_pad_tuple`.
 """
 
 from __future__ import annotations
@@ -10,11 +11,17 @@ import math
 
 from tensorc import te
 from tensorc.ir.dtype import FLOAT32, INT64, DType
+from tensorc.support.errors import TEError
 from tensorc.te import Expr, Tensor
 from tensorc.topi.array import accumulator, positive_axes
-from tensorc.topi.conv import conv2d_nhwc
+from tensorc.topi.conv import conv2d_nchw as conv2d_nchw
+from tensorc.topi.conv import conv2d_nhwc as conv2d_nhwc
+from tensorc.topi.conv import group_conv2d_nchw as group_conv2d_nchw
+from tensorc.topi.conv import group_conv2d_nhwc as group_conv2d_nhwc
+from tensorc.topi.matmul import dense as dense
 from tensorc.topi.transform import pad as pad
 from tensorc.topi.windows import PerAxis, padded, per_axis, window_counts
+from tensorc.topi.windows import get_pad_tuple as get_pad_tuple
 
 
 def _wide(data: Tensor) -> DType:
@@ -216,6 +223,33 @@ def avg_pool2d_nchw(
         return te.cast(dtype, te.div(total[n, c, h, w], count.astype(wide)))
 
     return te.compute(total.shape, element, name_hint="avg_pool2d")
+
+
+def pool2d(
+    data: Tensor,
+    kernel: PerAxis,
+    stride: PerAxis,
+    dilation: PerAxis,
+    padding: PerAxis,
+    pool_type: str,
+    count_include_pad: bool = True,
+) -> Tensor:
+    """TVM's spelling of `max_pool2d_nchw` and `avg_pool2d_nchw`: `pool_type` is 'max' or 'avg'.
+
+    `padding` is as in `get_pad_tuple`.
+
+    Raises:
+        TEError: the type is another one, or the borders of an axis differ.
+    """
+    top, left, bottom, right = get_pad_tuple(padding, per_axis(kernel, 2))
+    if (top, left) != (bottom, right):
+        raise TEError(f"Expected the same padding on both sides of a pool, got {padding}.")
+    if pool_type == "max":
+        return max_pool2d_nchw(data, kernel, stride, (top, left), dilation)
+    if pool_type == "avg":
+        borders = (top, left)
+        return avg_pool2d_nchw(data, kernel, stride, borders, dilation, count_include_pad)
+    raise TEError(f"Unknown pool '{pool_type}': expected 'max' or 'avg'.")
 
 
 def _pool(

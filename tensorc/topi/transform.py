@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from itertools import accumulate
 
 from tensorc import te
@@ -147,10 +148,13 @@ def pad(
     pad_before: tuple[int, ...],
     pad_after: tuple[int, ...] | None = None,
     pad_value: float = 0.0,
+    *,
+    name: str | None = None,
+    attrs: Mapping[str, object] | None = None,
 ) -> Tensor:
     """`data` with `pad_before[i]` and `pad_after[i]` elements of `pad_value` around axis `i`.
 
-    `pad_after` is `pad_before` if not given.
+    `pad_after` is `pad_before` if not given; `name` and `attrs` are those of `te.compute`.
     """
     before = tuple(pad_before)
     after = before if pad_after is None else tuple(pad_after)
@@ -168,4 +172,4 @@ def pad(
             return value
         return te.if_then_else(te.all(*inside), value, te.const(pad_value, data.dtype))
 
-    return te.compute(shape, element, name_hint="PadInput", tag="injective,pad")
+    return te.compute(shape, element, name, attrs=attrs, name_hint="PadInput", tag="injective,pad")

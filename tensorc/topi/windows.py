@@ -51,3 +51,33 @@ def padded(data: Tensor, padding: PerAxis, first: int, rank: int, value: float =
         return data
     around = (*(0,) * first, *borders, *(0,) * (data.ndim - first - rank))
     return pad(data, around, pad_value=value)
+
+
+def get_pad_tuple(padding: PerAxis | str, kernel: tuple[int, ...]) -> tuple[int, int, int, int]:
+    """Padding at the top, left, bottom and right of an image, from each way to give it.
+
+    That is one number, two (rows and columns), all four, 'VALID' (none) or 'SAME' (what keeps the
+    size at stride 1, for windows of `kernel` elements).
+
+    >>> get_pad_tuple("SAME", (4, 3))
+    (2, 1, 1, 1)
+
+    Raises:
+        TEError: `padding` is none of these.
+    """
+    match padding:
+        case int():
+            return padding, padding, padding, padding
+        case "VALID":
+            return 0, 0, 0, 0
+        case "SAME":
+            rows, columns = kernel[0] - 1, kernel[1] - 1
+            return rows - rows // 2, columns - columns // 2, rows // 2, columns // 2
+        case (int() as rows, int() as columns):
+            return rows, columns, rows, columns
+        case (int() as top, int() as left, int() as bottom, int() as right):
+            return top, left, bottom, right
+        case _:
+            raise TEError(
+                f"Expected padding of 1, 2 or 4 numbers, 'VALID' or 'SAME', got '{padding}'."
+            )
