@@ -101,9 +101,9 @@ def tune(
 ) -> TuneResult:
     """Tune a computation; the result is never without a valid program.
 
-    The default schedule competes with the fastest few at the end. An interrupt (Ctrl-C) ends the run and keeps the
-    best. With a database a run that was cut off is continued, and `trials` counts those of the
-    earlier runs too.
+    The default schedule competes with the fastest few at the end. An interrupt (Ctrl-C) ends the
+    run and keeps the best. With a database a run that was cut off is continued, and `trials`
+    counts those of the earlier runs too.
 
     Args:
         tensors: The inputs and outputs in call order, or a `ComputeDAG`.
@@ -149,9 +149,10 @@ def tune(
         search.resume(records.earlier())
         search.run()
         # The finalists are built as `compile` builds, not as quickly as possible.
-        with Measurer(task, MeasureOptions(fast=False, cut_factor=0)) as thorough:
-            confirm = _Watched(measure or _isolated(thorough, task), records, CONFIRMATION)
-            steps, latency = _final(search, confirm, default, task)
+        full = MeasureOptions(fast=False, cut_factor=0)
+        thorough = measure or _isolated(stack.enter_context(Measurer(task, full)), task)
+        confirm = _Watched(thorough, records, CONFIRMATION)
+        steps, latency = _final(search, confirm, default, task)
     return TuneResult(
         best_latency=latency,
         steps=steps,

@@ -1,0 +1,110 @@
+"""compile(): what it takes, what it gives, what it refuses."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import tensorc
+from tensorc import te
+from tensorc.driver.compile import UntunedWarning
+from tensorc.measure.records import Database, Record, TaskInfo
+from tensorc.schedule.steps import SplitStep
+from tensorc.support.errors import RecordError, TargetError, TEError
+from tensorc.target import Target
+from tensorc.te.dag import ComputeDAG
+
+
+def matmul(size: int = 16, prefix: str = ""):
+    a = te.placeholder((size, size), name=f"{prefix}A")
+    b = te.placeholder((size, size), name=f"{prefix}B")
+    k = te.reduce_axis((0, size), name="k")
+    c = te.compute((size, size), lambda i, j: te.sum(a[i, k] * b[k, j], axis=k), name=f"{prefix}C")
+    return a, b, c
+
+
+def arrays(size: int = 16):
+    rng = np.random.default_rng(0)
+    return [rng.standard_normal((size, size)).astype(np.float32) for _ in range(2)]
+
+
+@pytest.mark.parametrize("target", ["llvm", "c", "python"])
+def test_every_target_computes_the_same(target):
+    x, y = arrays()
+    assert np.allclose(tensorc.compile(matmul(), target)(x, y), x @ y, atol=1e-5)
+
+
+def test_a_constant_is_bound_once():
+    a, b, c = matmul()
+    x, y = arrays()
+    for constants in ({b: y}, {"B": y}):
+        f = tensorc.compile([a, b, c], constants=constants)
+        assert np.allclose(f(x), x @ y, atol=1e-5)
+
+
+def test_a_constant_that_is_no_input_is_refused():
+    with pytest.raises(TEError, match=r"'C'.*'A', 'B'"):
+        tensorc.compile(matmul(), constants={"C": arrays()[0]})
+
+
+def test_a_schedule_of_ones_own_is_used():
+    tensors = matmul()
+    s = tensorc.Schedule(tensors)
+    s.split("C", "i", [4])
+    f = tensorc.compile(tensors, schedule=s)
+    x, y = arrays()
+    assert 's.split("C", "i", [4])' in f.schedule()
+    assert np.allclose(f(x, y), x @ y, atol=1e-5)
+
+
+def test_a_schedule_of_other_tensors_is_refused():
+    s = tensorc.Schedule(matmul(prefix="other_"))
+    with pytest.raises(TEError, match="another's"):
+        tensorc.compile(matmul(), schedule=s)
+
+
+def test_the_texts_of_every_stage_can_be_read():
+    f = tensorc.compile(matmul(), name="my kernel")
+    assert "define" in f.source()
+    assert "def my_kernel(" in f.ir()
+
+
+def test_an_unknown_target_is_refused():
+    with pytest.raises(TargetError, match="'fpga'"):
+        tensorc.compile(matmul(), "fpga")
+
+
+def test_without_a_record_the_default_is_used_and_a_warning_says_so(tmp_path):
+    with pytest.warns(UntunedWarning, match="'C'"):
+        f = tensorc.compile(matmul(), database=tmp_path / "a.db")
+    x, y = arrays()
+    assert np.allclose(f(x, y), x @ y, atol=1e-5)
+
+
+@pytest.mark.parametrize("prefix", ["", "renamed_"])
+def test_the_best_record_is_used_under_any_names(tmp_path, prefix):
+    target = Target("llvm")
+    info = TaskInfo.of(ComputeDAG.from_tensors(matmul()), "matmul")
+    fast, slow = (
+        Record(info.hash, target, (SplitStep("C", "i", (n,)),), (n * 1.0,)) for n in (2, 8)
+    )
+    with Database(tmp_path / "a.db") as database, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        database.append(info, [slow, fast])
+        f = tensorc.compile(matmul(prefix=prefix), target, database=database)
+    x, y = arrays()
+    assert f's.split("{prefix}C", "i", [2])' in f.schedule()
+    assert np.allclose(f(x, y), x @ y, atol=1e-5)
+
+
+def test_a_database_that_is_none_is_refused(tmp_path):
+    path = tmp_path / "a.db"
+    path.write_text("something else entirely, long enough to have a header" * 9)
+    with pytest.raises(RecordError, match=r"a\.db"):
+        tensorc.compile(matmul(), database=path)
+
+
+def test_tensors_and_their_dag_are_both_accepted():
+    x, y = arrays()
+    dag = ComputeDAG.from_tensors(matmul())
+    assert np.array_equal(tensorc.compile(dag)(x, y), tensorc.compile(matmul())(x, y))

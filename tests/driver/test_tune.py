@@ -1,0 +1,132 @@
+"""tune(): the whole loop with real measurements, and with a fake machine."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+import tensorc
+from tensorc.measure.records import Database
+from tensorc.measure.result import ErrorKind, MeasureResult
+from tensorc.search.evolution import EvolutionOptions
+from tensorc.target import Target
+from tests.driver.test_compile import arrays, matmul
+
+SMALL = EvolutionOptions(population=128, generations=2)
+TARGET = Target("llvm", num_cores=1)
+
+
+class FakeMachine:
+    """The latency of a schedule is a number made of its text; no clock, no compiler."""
+
+    def __init__(self, stop_after: int | None = None, broken: bool = False) -> None:
+        self.seen: list[tuple] = []
+        self.stop_after, self.broken = stop_after, broken
+
+    def __call__(self, batch) -> Iterator[MeasureResult]:
+        for steps in batch:
+            if self.stop_after is not None and len(self.seen) >= self.stop_after:
+                raise KeyboardInterrupt
+            self.seen.append(steps)
+            if self.broken:
+                yield MeasureResult(error=ErrorKind.BUILD_ERROR, message="no", phase="build")
+            else:
+                yield MeasureResult((1e-6 * (1 + sum(map(ord, repr(steps))) % 997),))
+
+
+def tuned(machine, **options):
+    settings = {"trials": 30, "evolution": SMALL, "measure": machine, **options}
+    return tensorc.tune(matmul(), TARGET, **settings)
+
+
+def test_a_tuned_program_is_right_and_recorded(tmp_path):
+    path = tmp_path / "a.db"
+    result = tensorc.tune(matmul(64), TARGET, trials=12, database=path, evolution=SMALL)
+    x, y = arrays(64)
+    assert np.allclose(result.compile()(x, y), x @ y, atol=1e-4)
+    assert (result.trials, result.errors) == (12, ())
+    with Database(path) as database:
+        assert sum(r.phase != "confirm" for r in database.records()) == 12
+    f = tensorc.compile(matmul(64), TARGET, database=path)
+    assert np.allclose(f(x, y), x @ y, atol=1e-4)
+
+
+def test_the_same_seed_and_measurements_give_the_same_candidates():
+    machines = FakeMachine(), FakeMachine()
+    for machine in machines:
+        tuned(machine, seed=3)
+    assert machines[0].seen == machines[1].seen
+
+
+def test_a_run_continues_where_it_was_cut_off(tmp_path):
+    whole, cut = FakeMachine(), FakeMachine(stop_after=11)
+    tuned(whole)
+    assert tuned(cut, database=tmp_path / "a.db").stopped == "interrupted"
+    cut.stop_after = None
+    result = tuned(cut, database=tmp_path / "a.db")
+    assert result.trials == 30
+    assert cut.seen[:30] == whole.seen[:30]
+
+
+def test_when_everything_fails_the_default_schedule_remains():
+    result = tuned(FakeMachine(broken=True))
+    assert result.errors == (("BUILD_ERROR", 30),)
+    assert result.first_messages == {"BUILD_ERROR": "no"}
+    x, y = arrays()
+    assert np.allclose(result.compile()(x, y), x @ y, atol=1e-5)
+    assert result.best_latency == result.default_latency
+
+
+def test_without_time_the_default_schedule_remains():
+    result = tuned(FakeMachine(), time_budget=0.0)
+    assert (result.trials, result.stopped) == (0, "the time is used up")
+    assert result.best_latency > 0
+
+
+def test_history_gets_better():
+    latencies = [latency for _, _, latency in tuned(FakeMachine()).history]
+    assert latencies == sorted(latencies, reverse=True)
+
+
+def test_callbacks_hear_of_every_trial():
+    heard = []
+    tuned(FakeMachine(), callbacks=[heard.append])
+    assert [progress.trials for progress in heard] == list(range(1, 31))
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, sys.argv[2])
+import tensorc
+from tests.driver.test_compile import matmul
+from tensorc.target import Target
+def tell(progress):
+    print(progress.trials, flush=True)
+tensorc.tune(matmul(64), Target("llvm", num_cores=1), trials=5000, database=sys.argv[1],
+             callbacks=[tell])
+print("ended", flush=True)
+"""
+
+
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_run_keeps_every_trial_that_it_told_of(tmp_path, ending):
+    path, root = str(tmp_path / "a.db"), os.getcwd()
+    process = subprocess.Popen(  # no `__main__` guard in the script
+        [sys.executable, "-c", SCRIPT, path, root], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    told = 0
+    for line in process.stdout:
+        told = int(line)
+        if told == 5:
+            break
+    process.send_signal(ending)
+    rest = process.communicate(timeout=60)[0].split()
+    assert ("ended" in rest) == (ending == signal.SIGINT)
+    with Database(path) as database:
+        kept = sum(record.phase != "confirm" for record in database.records())
+    assert kept >= max([told, *(int(word) for word in rest if word.isdigit())])
