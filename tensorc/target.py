@@ -119,8 +119,16 @@ class Target:
 
     @classmethod
     def of(cls, target: Target | str) -> Target:
-        """Return `target` itself, or the target that its text describes (see `parse`)."""
-        return target if isinstance(target, Target) else cls.parse(target)
+        """Return `target` itself, or the target that its text describes (see `parse`).
+
+        Raises:
+            TargetError: It is neither, or its text is wrong.
+        """
+        if isinstance(target, Target):
+            return target
+        if not isinstance(target, str):
+            raise TargetError(f"Expected a target or its text, such as 'llvm', got '{target!r}'.")
+        return cls.parse(target)
 
     @classmethod
     def parse(cls, text: str) -> Target:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from tensorc.ir.printer import print_func
-from tensorc.lower.pipeline import lower
+from tensorc.lower.pipeline import lower_split
 from tensorc.measure.records import Database, Record
 from tensorc.runtime.arrays import Array
 from tensorc.runtime.build import build
@@ -72,12 +72,13 @@ def compile(  # the public name; `tensorc.compile`
     """
     dag, machine = as_dag(tensors), Target.of(target)
     if schedule is not None:
-        if schedule.state.dag.params != dag.params:
+        if schedule.dag.structural_hash() != dag.structural_hash():
             raise TEError("Cannot compile: expected a schedule of these tensors, got another's.")
-        state = schedule.state
+        state = replay(dag, rename_steps(schedule.steps, schedule.dag, dag))
     else:
         state = best_state(dag, machine, database)
-    return compile_state(state, machine, constants=_by_name(dag, constants), name=name)
+    bound = _by_name(tensors, dag, constants or {})
+    return compile_state(state, machine, constants=bound, name=name)
 
 
 def compile_state(
@@ -87,13 +88,17 @@ def compile_state(
     constants: Mapping[str, Array] | None = None,
     name: str = "kernel",
 ) -> CompiledFunction:
-    """Lower, generate, compile and load one concrete state."""
-    func = lower(state, target, identifier(name))
+    """Lower, generate, compile and load one concrete state; constants are by tensor name."""
+    given = constants or {}
+    lowered = lower_split(state, target, given, identifier(name))
+    kernels = [func for func in (lowered.prologue, lowered.main) if func is not None]
+    names = [output_name(state.dag.by_name[op], output) for op, output in state.dag.params]
+    places = {n: param.name for n, param in zip(names, lowered.params, strict=True)}
     return CompiledFunction(
-        build(func, target),
-        constants=constants,
+        build(lowered.main, target, prologue=lowered.prologue),
+        constants={places[n]: array for n, array in given.items()},
         threads=target.num_cores,
-        ir=lambda: print_func(func),
+        ir=lambda: "\n".join(map(print_func, kernels)),
         schedule=lambda: python_code(state.steps),
     )
 
@@ -127,7 +132,7 @@ def best_steps(
     dag: ComputeDAG, target: Target, database: DatabaseLike | None
 ) -> tuple[Step, ...] | None:
     """Return the fastest recorded schedule of a computation, None if there is none."""
-    if database is None:
+    if database is None or not _exists(database):
         return None
     with opened(database) as records:
         record = records.best(dag.structural_hash(), target)
@@ -154,16 +159,22 @@ def _path(database: DatabaseLike) -> str:
     return database.path if isinstance(database, Database) else str(database)
 
 
-def _by_name(dag: ComputeDAG, constants: Mapping[Tensor | str, Array] | None) -> dict[str, Array]:
+def _exists(database: DatabaseLike) -> bool:
+    """Whether there is a database to look into; opening a path would make one."""
+    return isinstance(database, Database) or str(database) == ":memory:" or Path(database).exists()
+
+
+def _by_name(
+    tensors: Computation, dag: ComputeDAG, constants: Mapping[Tensor | str, Array]
+) -> dict[str, Array]:
     """Constants by the name of the parameter they are bound to."""
-    inputs = {
-        output_name(dag.by_name[op], output)
-        for op, output in dag.params
-        if dag.by_name[op].is_placeholder
-    }
+    inputs = {op for op, _ in dag.params if dag.by_name[op].is_placeholder}
+    # The DAG spells names so that Python and C accept them.
+    given = () if isinstance(tensors, ComputeDAG) else tensors
+    spelled = {t.op: name for t, (name, _) in zip(given, dag.params, strict=False)}
     bound: dict[str, Array] = {}
-    for tensor, array in (constants or {}).items():
-        name = tensor if isinstance(tensor, str) else tensor.name
+    for tensor, array in constants.items():
+        name = tensor if isinstance(tensor, str) else spelled.get(tensor.op, tensor.name)
         if name not in inputs:
             listed = ", ".join(f"'{i}'" for i in sorted(inputs))
             raise TEError(f"Cannot bind the constant '{name}': expected one of {listed}.")

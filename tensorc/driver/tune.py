@@ -124,6 +124,7 @@ def tune(
 
     Raises:
         TEError: The tensors are no valid computation.
+        OptionError: A limit or the seed is negative.
         MeasureError: Measuring itself is impossible.
         RecordError: The database cannot be used.
     """

@@ -18,6 +18,7 @@ import numpy as np
 from tensorc.schedule.steps import Step
 from tensorc.search.cost_model import CostModel, Sample
 from tensorc.search.evolution import EvolutionOptions, Measured, Rows, Space, propose
+from tensorc.support.errors import OptionError
 
 Steps = tuple[Step, ...]
 
@@ -62,6 +63,9 @@ class TuneOptions:
         early_stopping: Stop after so many trials without a better one; None for never.
         round_size: Candidates of a round.
         evolution: The options of the search itself.
+
+    Raises:
+        OptionError: A number is negative.
     """
 
     trials: int = 64
@@ -70,6 +74,12 @@ class TuneOptions:
     early_stopping: int | None = None
     round_size: int = 24
     evolution: EvolutionOptions = field(default_factory=EvolutionOptions)
+
+    def __post_init__(self) -> None:
+        for name in ("trials", "time_budget", "seed", "early_stopping"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise OptionError(f"Cannot tune: expected '{name}' of at least 0, got {value}.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,7 +187,10 @@ class Search:
         good = sorted(
             (t for t in self.trials if t.latency is not None), key=lambda t: t.latency or 0.0
         )
-        return list({t.steps: t for t in reversed(good)}.values())[::-1][:count]
+        distinct: dict[Steps, Trial] = {}
+        for trial in good:
+            distinct.setdefault(trial.steps, trial)
+        return list(distinct.values())[:count]
 
     def _finished(self) -> bool:
         options = self.options

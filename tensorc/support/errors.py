@@ -19,7 +19,7 @@ class TargetError(TensorcError, ValueError):
 
 
 class OptionError(TensorcError, ValueError):
-    """An environment variable of tensorc has a value that cannot be understood."""
+    """An environment variable or option of tensorc has a value that cannot be used."""
 
 
 class ScheduleError(TensorcError):

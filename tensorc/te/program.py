@@ -61,19 +61,16 @@ def _check_parameters(tensors: Sequence[Tensor]) -> None:
 
 
 def _operation_names(order: Sequence[Operation]) -> dict[Operation, str]:
-    """A name for each operation: the user's, or a free one made from the hint."""
+    """A name for each operation: an identifier like the user's, or a free one from the hint."""
+    counts = Counter(op.name for op in order if op.named)
+    for name, count in counts.items():
+        if count > 1:
+            raise TEError(f"Expected unique names of tensors, got '{name}' twice.")
     names: dict[Operation, str] = {}
     taken: set[str] = set()
-    for op in order:
-        if op.named:
-            names[op] = identifier(op.name)
-            if names[op] in taken:
-                raise TEError(f"Expected unique names of tensors, got '{op.name}' twice.")
-            taken.add(names[op])
-    for op in order:
-        if not op.named:
-            names[op] = fresh(identifier(op.name), taken)
-            taken.add(names[op])
+    for op in sorted(order, key=lambda op: not op.named):
+        names[op] = fresh(identifier(op.name), taken)
+        taken.add(names[op])
     return names
 
 

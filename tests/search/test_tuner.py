@@ -6,6 +6,7 @@ import pytest
 from tensorc.search.cost_model import RandomCostModel, XGBCostModel
 from tensorc.search.evolution import EvolutionOptions
 from tensorc.search.tuner import Progress, Search, TuneOptions
+from tensorc.support.errors import OptionError
 from tests.search.fakes import GridSpace, Machine, Outcome
 
 SMALL = EvolutionOptions(population=128, generations=3)
@@ -128,3 +129,16 @@ def test_the_fastest_are_distinct_and_in_order():
     best = run.fastest(3)
     assert len({t.steps for t in best}) == 3
     assert [t.latency for t in best] == sorted(t.latency for t in best)
+
+
+def test_a_schedule_measured_twice_counts_once_with_its_better_figure():
+    steps = [GridSpace().steps(row) for row in np.eye(3, 5, dtype=np.int64)]
+    run = search(Machine(GridSpace()))
+    run.resume([(steps[0], Outcome(3.0)), (steps[1], Outcome(2.0)), (steps[0], Outcome(1.0))])
+    assert [t.latency for t in run.fastest(3)] == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("option", ["trials", "time_budget", "seed", "early_stopping"])
+def test_negative_limits_are_refused(option):
+    with pytest.raises(OptionError, match=f"'{option}' of at least 0, got -1"):
+        TuneOptions(**{option: -1})

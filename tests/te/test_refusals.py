@@ -81,6 +81,12 @@ def test_equal_names_of_tensors() -> None:
         build((4, 6), lambda i, j: A[i, j] + B[i, j], A, B)
 
 
+def test_names_that_are_spelled_alike_stay_apart() -> None:
+    A, B = matrix("é"), matrix("ß")
+    dag = build((4, 6), lambda i, j: A[i, j] + B[i, j], A, B)
+    assert [op.name for op in dag.ops[:2]] == ["_", "__1"]
+
+
 def test_axis_named_like_a_reduction_axis() -> None:
     A, k = matrix(), te.reduce_axis((0, 6), name="k")
     B = te.compute((4,), lambda *i: te.sum(A[i[0], k], k), name="B", varargs_names=["k"])
