@@ -6,14 +6,14 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from tensorc.driver.compile import Computation, DatabaseLike, as_dag, compile_state, in_names_of
 from tensorc.measure.measurer import Measurer
 from tensorc.measure.options import MeasureOptions
-from tensorc.measure.records import Database, Record, TaskInfo
+from tensorc.measure.records import CONFIRMATION, Database, Record, TaskInfo
 from tensorc.measure.reference import make_task
 from tensorc.measure.result import MeasureInput, MeasureResult
 from tensorc.measure.task import MeasureTask
@@ -35,8 +35,6 @@ from tensorc.te.dag import ComputeDAG
 # The fastest few are measured again at the end: the minimum of hundreds of noisy figures flatters.
 FINALISTS = 4
 FINAL_ROUNDS = 3
-# Records of the final rounds; they are no trials when a run is resumed.
-CONFIRMATION = "confirm"
 
 Measure = Callable[[Sequence[Steps]], Iterable[MeasureResult]]
 
@@ -60,16 +58,16 @@ class TuneResult:
     """
 
     best_latency: float
-    steps: Steps
+    steps: Steps = field(repr=False)
     default_latency: float
-    history: tuple[tuple[int, float, float], ...]
+    history: tuple[tuple[int, float, float], ...] = field(repr=False)
     trials: int
     errors: tuple[tuple[str, int], ...]
-    first_messages: Mapping[str, str]
+    first_messages: Mapping[str, str] = field(repr=False)
     stopped: str
     seconds: float
-    dag: ComputeDAG
-    target: Target
+    dag: ComputeDAG = field(repr=False)
+    target: Target = field(repr=False)
 
     @property
     def state(self) -> State:

@@ -53,6 +53,17 @@ def test_best_ignores_errors_and_other_targets():
     assert best.latency == 2e-3
 
 
+def test_the_final_figures_of_a_finished_run_decide_what_is_best():
+    lucky, sound = record(1e-3), record(2e-3)
+    finals = [record(4e-3, phase="confirm"), record(3e-3, phase="confirm")]
+    with Database(":memory:") as database:
+        for added, best in ([lucky, sound], 1e-3), (finals, 3e-3), ([record(2.5e-3)], 1e-3):
+            database.append(INFO, added)
+            found = database.best(INFO.hash, TARGET)
+            assert found is not None
+            assert found.latency == best
+
+
 def test_best_of_an_unknown_task_is_none():
     with Database(":memory:") as database:
         assert database.best("nothing", TARGET) is None
