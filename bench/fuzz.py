@@ -3,13 +3,16 @@
 A program in tensor expressions, a schedule and a target are drawn from a seed, and the program is
 run by the oracle (Python), by LLVM and by C; all three have to agree with what the program means by
 definition, and nobody may write outside of the outputs or read what nobody wrote: arrays and
-workspace lie in fences of NaN. Seeds run in processes of their own, so that a crash is a finding.
+workspace lie in NaN, between pages that fault. Seeds run in processes of their own, so that a crash
+is a finding.
 `python -m bench.fuzz --seed 17 --programs 1 --show` prints and runs one again.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
+import mmap
 import os
 import subprocess
 import sys
@@ -29,7 +32,7 @@ from bench.report import Figure, publish
 from tensorc.ir.printer import print_func
 from tensorc.lower.pipeline import lower
 from tensorc.runtime.arrays import address_of, kernel_ffi, numpy_dtype
-from tensorc.runtime.artifact import ALIGNMENT, Artifact, Param
+from tensorc.runtime.artifact import Artifact, Param
 from tensorc.runtime.build import build
 from tensorc.runtime.library import PythonKernel, load
 from tensorc.schedule.json import steps_from_json, steps_to_json
@@ -60,8 +63,7 @@ TARGETS = (
     Target("llvm", vector_bytes=32),
     Target("llvm", features=_AVX2, vector_bytes=64),
 )
-# The fence around each array, in bytes: longer than a vector. NaN in every floating-point type.
-FENCE = 256
+# What nobody wrote: NaN in every floating-point type.
 PATTERN = 0xFF
 
 
@@ -71,35 +73,49 @@ class DisagreementError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fenced:
-    """An array, or a block of bytes, with a pattern around it."""
+    """An array on pages of its own: a pattern up to their ends, then pages nobody may touch."""
 
     array: Array
     block: NDArray[np.uint8]
     start: int
 
     @classmethod
-    def around(cls, values: Array, skew: int = 0) -> Fenced:
-        """Copy an array to within fences, so many elements after a cache line."""
-        nbytes, itemsize = values.nbytes, values.itemsize
-        block = np.full(nbytes + 2 * FENCE + ALIGNMENT + skew * itemsize, PATTERN, np.uint8)
-        start = FENCE + -(address_of(block) + FENCE) % ALIGNMENT + skew * itemsize
+    def around(cls, values: Array, skew: int | None = 0) -> Fenced:
+        """Copy an array to so many elements after the first page's start, or to the last's end."""
+        nbytes = values.nbytes
+        shift = 0 if skew is None else skew * values.itemsize
+        block = _pages(nbytes + shift)
+        block[...] = PATTERN
+        start = len(block) - nbytes if skew is None else shift
         inside = block[start : start + nbytes].view(values.dtype).reshape(values.shape)
         inside[...] = values
         return cls(inside, block, start)
 
     @classmethod
-    def unwritten(cls, param: Param, skew: int = 0) -> Fenced:
+    def unwritten(cls, param: Param, skew: int | None = 0) -> Fenced:
         """The place of an output."""
         raw = np.full(param.nbytes, PATTERN, np.uint8)
         return cls.around(raw.view(numpy_dtype(param.dtype)).reshape(param.shape), skew)
 
     @property
     def intact(self) -> bool:
-        """Whether nobody wrote into the fences."""
+        """Whether nobody wrote around the array."""
         stop = self.start + self.array.nbytes
         return bool((self.block[: self.start] == PATTERN).all()) and bool(
             (self.block[stop:] == PATTERN).all()
         )
+
+
+def _pages(nbytes: int) -> NDArray[np.uint8]:
+    """Whole pages between two that fault when they are read or written."""
+    page = mmap.PAGESIZE
+    size = -(-nbytes // page) * page
+    block = np.frombuffer(mmap.mmap(-1, size + 2 * page), np.uint8)
+    address, protect = address_of(block), ctypes.CDLL(None).mprotect
+    for edge in (address, address + page + size):
+        if protect(ctypes.c_void_p(edge), ctypes.c_size_t(page), 0):
+            raise OSError("Cannot protect a page.")
+    return block[page : page + size]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +127,14 @@ class Subject:
         state: The schedule.
         target: The machine, as an LLVM target.
         threads: How many threads run it.
-        skew: Distance of arrays from a cache line, in elements.
+        skew: Distance of arrays from the start of their pages in elements, None to end with them.
     """
 
     example: Example
     state: State
     target: Target
     threads: int
-    skew: int
+    skew: int | None
 
 
 def draw(seed: int) -> Subject:
@@ -130,7 +146,7 @@ def draw(seed: int) -> Subject:
     state = random_state(dag, target, r)
     if r.random() < 0.3:
         state = stored(dag, state)
-    return Subject(example, state, target, r.randint(1, 3), r.choice((0, 0, 1, 3)))
+    return Subject(example, state, target, r.randint(1, 3), r.choice((None, None, 0, 1, 3)))
 
 
 def stored(dag: ComputeDAG, state: State) -> State:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -67,7 +68,7 @@ def random_example(r: Random) -> Example:
         return Example(program.tensors, program.inputs, tuple(program.expected()), tolerances)
     if share < 0.85:
         return _by_definition(r.choice(PROGRAMS)(r), r)
-    return _suite(r) if share < 0.95 else _special_values(r)
+    return r.choice((_suite, _suite, _special_values, _divisions))(r)
 
 
 def _by_definition(tensors: Sequence[Tensor], r: Random) -> Example:
@@ -97,6 +98,24 @@ def _special_values(r: Random) -> Example:
     return _example(tensors, inputs, interpret(tensors, inputs))
 
 
+def _divisions(r: Random) -> Example:
+    """Divisions and shifts by data, where a guard says that they make sense."""
+    shape = (r.randint(1, 3), r.randint(1, 70))
+    dtype = r.choice(("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"))
+    A, B = te.placeholder(shape, dtype, name="A"), te.placeholder(shape, dtype, name="B")
+    divide = r.choice((te.floordiv, te.floormod, te.truncdiv, te.truncmod))
+    shift = r.choice((operator.lshift, operator.rshift))
+    C = te.compute(
+        shape, lambda i, j: te.if_then_else(B[i, j] != 0, divide(A[i, j], B[i, j]), A[i, j]), "C"
+    )
+    D = te.compute(shape, lambda i, j: shift(C[i, j], B[i, j] & 7), name="D")
+    rng, whole = np.random.default_rng(r.getrandbits(32)), np.iinfo(dtype)
+    a = rng.choice(np.array([whole.min, whole.max, 0, 1, 5, 77], dtype), shape)
+    b = rng.integers(max(whole.min, -3), 4, shape).astype(dtype)
+    tensors = [A, B, D] if r.random() < 0.5 else [A, B, C, D]
+    return _example(tensors, [a, b], interpret(tensors, [a, b]))
+
+
 _FUNCTIONS: tuple[Callable[[Any, Any], Any], ...] = (
     lambda x, y: te.maximum(x, y), lambda x, y: te.minimum(x, y), lambda x, y: x + y,
     lambda x, y: x * y, lambda x, y: x / y, lambda x, y: x - y, lambda x, _: te.abs(x),
@@ -106,6 +125,12 @@ _FUNCTIONS: tuple[Callable[[Any, Any], Any], ...] = (
     lambda x, _: te.sigmoid(x), lambda x, y: te.select(x < y, x, y),
     lambda x, y: te.select(x >= y, x, y), lambda x, y: te.select(x != y, x, y),
     lambda x, y: te.select(te.isnan(x), y, x), lambda x, y: te.clip(x, -1, 1) + y,
+    lambda x, _: te.exp2(x), lambda x, _: te.expm1(x), lambda x, _: te.log2(x),
+    lambda x, _: te.log10(x), lambda x, _: te.log1p(x), lambda x, _: te.rsqrt(x),
+    lambda x, _: te.atan(x), lambda x, _: te.sinh(x), lambda x, _: te.cosh(x),
+    lambda x, y: te.atan2(x, y), lambda x, y: te.fmod(x, y), lambda x, y: te.copysign(x, y),
+    lambda x, y: te.select(te.isfinite(x), te.sin(te.clip(x, -9, 9)), te.cos(te.clip(y, -9, 9))),
+    lambda x, y: te.power(x, y),
 )  # fmt: skip
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import mmap
+import signal
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -41,10 +46,22 @@ def test_a_write_outside_is_seen(place: int) -> None:
     assert not fenced.intact
 
 
-def test_arrays_lie_as_far_from_a_cache_line_as_is_asked() -> None:
-    for skew in (0, 3):
-        address = Fenced.around(np.zeros(5), skew).array.ctypes.data
-        assert address % 64 == 8 * skew
+def test_arrays_lie_where_they_should() -> None:
+    for skew, end in ((0, 40), (3, 64), (None, mmap.PAGESIZE)):
+        fenced = Fenced.around(np.arange(5.0), skew)
+        assert (fenced.array.ctypes.data + 40) % mmap.PAGESIZE == end % mmap.PAGESIZE
+        assert fenced.array.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_nobody_reads_past_the_pages_of_an_array() -> None:
+    code = (
+        "import ctypes, numpy\nfrom bench.fuzz import Fenced\n"
+        "a = Fenced.around(numpy.zeros(4, numpy.int8), None).array\n"
+        "print(ctypes.string_at(a.ctypes.data, 4))\nctypes.string_at(a.ctypes.data, 5)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert b"\\x00" in done.stdout
+    assert done.returncode == -signal.SIGSEGV
 
 
 def test_a_wrong_result_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
