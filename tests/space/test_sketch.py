@@ -260,3 +260,20 @@ def test_default_rules_pack_what_vectors_would_gather() -> None:
 def test_an_unknown_rule_set_is_refused() -> None:
     with pytest.raises(ScheduleError, match="Unknown rule set 'best': expected one of 'ansor'"):
         generate_sketches(workloads.matmul(8, 8, 8), rules="best")
+
+
+def test_default_rules_read_transposed_rows_in_place() -> None:
+    A, B = te.placeholder((64, 48), name="A"), te.placeholder((64, 32), name="B")
+    k = te.reduce_axis((0, 64), name="k")
+    T = te.compute((48, 64), lambda i, j: A[j, i], name="T")
+    C = te.compute((48, 32), lambda i, j: te.sum(T[i, k] * B[k, j], axis=k), name="C")
+    found = generate_sketches([A, B, C], CPU)
+    assert sorted(inlined(s, "T") for s in found) == [False] * 3 + [True] * 3
+
+
+def test_a_transposition_that_vectors_walk_across_stays() -> None:
+    A, B = te.placeholder((48, 64), name="A"), te.placeholder((32, 64), name="B")
+    k = te.reduce_axis((0, 64), name="k")
+    T = te.compute((64, 32), lambda i, j: B[j, i], name="T")
+    C = te.compute((48, 32), lambda i, j: te.sum(A[i, k] * T[k, j], axis=k), name="C")
+    assert not any(inlined(s, "T") for s in generate_sketches([A, B, C], CPU))

@@ -60,6 +60,9 @@ _MACHINE: Final = (
     "bytes_past_l2",
     "unrolled_copies",
     "iterations_per_task",
+    "tile_loads",
+    "register_run",
+    "bytes_past_l3",
 )
 
 FEATURE_NAMES: Final[tuple[str, ...]] = (

@@ -71,10 +71,11 @@ class _Population:
         for flags in (loops.vector, loops.unrolled, loops.parallel):
             values += loops.number(flags)
         values += self._gpu(loops)
-        values += self._buffers(plan, loops, parts)
+        stride = strides(self.state, self.bounds, plan, loops, self.rows)
+        values += self._buffers(plan, loops, parts, stride)
         values += _intensity(plan, loops, parts)
         values += self._place(plan, loops)
-        values += self._machine(plan, loops, parts)
+        values += self._machine(plan, loops, parts, stride)
         self.loops.append(loops)
         self.parts.append(parts)
         return values
@@ -105,12 +106,13 @@ class _Population:
             found.append((flags, elements))
         return found
 
-    def _buffers(self, plan: StatementPlan, loops: LoopArrays, parts: Touched) -> list[Any]:
+    def _buffers(
+        self, plan: StatementPlan, loops: LoopArrays, parts: Touched, stride: Floats
+    ) -> list[Any]:
         earlier = self._shared(plan, loops)
         around = parts.bytes.copy()
         for (number, common, _), (flags, _) in zip(plan.shared, earlier, strict=True):
             around[:common] += np.where(flags, self.parts[number].bytes[:common], 0.0)
-        stride = strides(self.state, self.bounds, plan, loops, self.rows)
         fetched = lines(plan, loops, parts, stride, self.plan.target.cache_line_bytes)
         again = reuse(plan, loops, parts, around, earlier)
         block = _buffer_block(plan, loops, parts, fetched, again)
@@ -139,7 +141,9 @@ class _Population:
             limit,
         ]
 
-    def _machine(self, plan: StatementPlan, loops: LoopArrays, parts: Touched) -> list[Any]:
+    def _machine(
+        self, plan: StatementPlan, loops: LoopArrays, parts: Touched, stride: Floats
+    ) -> list[Any]:
         target, nest = self.plan.target, loops.nest
         op = self.state.dag.by_name[plan.name]
         lanes = target.lanes(op.dtype.bits)
@@ -161,9 +165,13 @@ class _Population:
             vector / (vectors * lanes),
             loops.inside[loops.first] / volume,
             tasks / (np.ceil(tasks / cores) * cores),
-            *(_moved_past(cache, loops, parts) for cache in (target.l1_bytes, target.l2_bytes)),
+            _moved_past(target.l1_bytes, plan, loops, parts),
+            _moved_past(target.l2_bytes, plan, loops, parts),
             copies,
             loops.total / tasks,
+            _tile_loads(plan, loops, stride, lanes),
+            _register_run(plan, loops),
+            _moved_past(target.l3_bytes, plan, loops, parts),
         ]
 
     def _place_limit(self, name: str) -> Any:
@@ -186,16 +194,71 @@ def _register_tile(own: Sequence[Loop], rows: int) -> tuple[Floats, Floats]:
     return tile, spread(own[-1].extent, rows)
 
 
-def _moved_past(cache: int, loops: LoopArrays, parts: Touched) -> Floats:
-    """Bytes that come from beyond a cache: the largest loops that fit, times how often they run."""
+def _kinds(plan: StatementPlan, loops: LoopArrays) -> list[bool]:
+    """For each loop that counts, whether it is a reduction of this statement's own."""
+    kinds = [loops.nest.loops[level].kind is IterKind.REDUCE for level in plan.levels]
+    return [k >= loops.first and reduces for k, reduces in enumerate(kinds)]
+
+
+def _tile_loads(plan: StatementPlan, loops: LoopArrays, stride: Floats, lanes: int) -> Floats:
+    """Loads of one step of the innermost reduction: vectors, broadcasts, elements of gathers."""
+    reduces = _kinds(plan, loops)
+    start = max((k + 1 for k, reduce in enumerate(reduces) if reduce), default=loops.first)
+    total = np.zeros(loops.extents.shape[1])
+    for b, buffer in enumerate(plan.buffers):
+        if not buffer.is_read or buffer.is_written:
+            continue
+        loads = np.ones(len(total))
+        for k in range(start, loops.count):
+            if plan.moved[b, k]:
+                near = loops.vector[k] & (np.abs(stride[b, k]) <= 1)
+                loads = loads * np.where(near, np.ceil(loops.extents[k] / lanes), loops.extents[k])
+        total = total + loads
+    return total
+
+
+def _register_run(plan: StatementPlan, loops: LoopArrays) -> Floats:
+    """Steps of the reduction for which the running values of a tile can stay in registers."""
+    reduces = _kinds(plan, loops)
+    run, going = np.ones(loops.extents.shape[1]), np.ones(loops.extents.shape[1], bool)
+    seen = False
+    for k in range(loops.count - 1, loops.first - 1, -1):
+        if reduces[k]:
+            seen = True
+            run = np.where(going, run * loops.extents[k], run)
+        elif seen:
+            going &= loops.extents[k] <= 1
+    return run
+
+
+def _moved_past(
+    cache: int, plan: StatementPlan, loops: LoopArrays, parts: Touched
+) -> Floats:
+    """Bytes that come from beyond a cache.
+
+    The largest loops whose data fits work in the cache. What they touch of a buffer is fetched
+    anew for each of their runs, except while the loops next to them do not move the buffer: then
+    it is used again and again, and stays.
+    """
+    rows = parts.bytes.shape[1]
     if not loops.count:
         whole: Floats = parts.bytes[0]
         return whole
-    moved = loops.total * parts.bytes[-1]
-    outside = loops.total / loops.inside[:-1]
-    fitting = np.where(parts.bytes[: loops.count] <= cache, outside * parts.bytes, np.inf)
-    least: Floats = np.minimum(moved, fitting.min(axis=0))
-    return least
+    fits = parts.bytes[: loops.count] <= cache
+    level = np.where(fits.any(axis=0), fits.argmax(axis=0), loops.count)
+    inside = np.minimum(level, loops.count - 1)
+    column = np.arange(rows)
+    total = np.zeros(rows)
+    for b, buffer in enumerate(plan.buffers):
+        elements = np.where(level < loops.count, parts.elements[b, inside, column], 1.0)
+        runs, moving = np.ones(rows), np.zeros(rows, bool)
+        for k in range(loops.count - 1, -1, -1):
+            outside = (k < level) & loops.live[k]
+            if plan.moved[b, k]:
+                moving |= outside
+            runs = np.where(outside & moving, runs * loops.extents[k], runs)
+        total += elements * runs * buffer.item_bytes
+    return total
 
 
 def _buffer_block(
