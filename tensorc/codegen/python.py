@@ -29,13 +29,18 @@ globals().update(NAMESPACE)
 _DEEPEST: Final = 15
 
 
-def emit_python(func: PrimFunc) -> str:
+def emit_python(func: PrimFunc, prologue: PrimFunc | None = None) -> str:
     """A module that defines the function, of flat arrays `FlatArray`, under its own name.
 
-    It is the printed text after its literals, each of which becomes one NumPy scalar.
+    It is the printed text after its literals, each of which becomes one NumPy scalar. A prologue
+    is another function, in front of it.
     """
-    literals, text = _hoisted_literals(func)
-    return _HEADER + literals + _outlined(text)
+    parts, before = [_HEADER], ""
+    for kernel in (func,) if prologue is None else (prologue, func):
+        literals, text = _hoisted_literals(kernel, before)
+        parts.append(literals + _outlined(text))
+        before = literals
+    return "".join(parts)
 
 
 def execute(func: PrimFunc, arrays: Sequence[NDArray[Any]]) -> None:
@@ -69,12 +74,13 @@ def _flat(p: Buffer, array: NDArray[Any]) -> NDArray[Any]:
     return array.reshape(-1)
 
 
-def _hoisted_literals(func: PrimFunc) -> tuple[str, str]:
+def _hoisted_literals(func: PrimFunc, before: str = "") -> tuple[str, str]:
     """Lines that define every literal once, and the function that uses them.
 
-    A literal in the text would be a Python number: `1.0 / 3.0` would be a float64.
+    A literal in the text would be a Python number: `1.0 / 3.0` would be a float64. No name is one
+    of the text before.
     """
-    taken = RESERVED.union(re.findall(r"\w+", print_func(func)))
+    taken = RESERVED.union(re.findall(r"\w+", before + print_func(func)))
     names = (name for n in count() if (name := fresh(f"c{n}", taken)) == f"c{n}")
     spelled: dict[str, str] = {}
 

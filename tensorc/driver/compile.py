@@ -26,7 +26,6 @@ from tensorc.support.errors import TEError
 from tensorc.support.names import identifier
 from tensorc.target import Target
 from tensorc.te.dag import ComputeDAG
-from tensorc.te.op import output_name
 from tensorc.te.tensor import Tensor
 
 Computation: TypeAlias = ComputeDAG | Sequence[Tensor]
@@ -89,14 +88,12 @@ def compile_state(
     name: str = "kernel",
 ) -> CompiledFunction:
     """Lower, generate, compile and load one concrete state; constants are by tensor name."""
-    given = constants or {}
-    lowered = lower_split(state, target, given, identifier(name))
+    lowered = lower_split(state, target, constants or (), identifier(name))
+    artifact = build(lowered.main, target, prologue=lowered.prologue)
     kernels = [func for func in (lowered.prologue, lowered.main) if func is not None]
-    names = [output_name(state.dag.by_name[op], output) for op, output in state.dag.params]
-    places = {n: param.name for n, param in zip(names, lowered.params, strict=True)}
     return CompiledFunction(
-        build(lowered.main, target, prologue=lowered.prologue),
-        constants={places[n]: array for n, array in given.items()},
+        artifact.renamed(lowered.names),
+        constants=constants,
         threads=target.num_cores,
         ir=lambda: "\n".join(map(print_func, kernels)),
         schedule=lambda: python_code(state.steps),

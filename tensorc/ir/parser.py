@@ -56,15 +56,32 @@ def parse_func(text: str) -> PrimFunc:
     Raises:
         VerifyError: if the text is not loop IR; names the line and what was expected there.
     """
-    try:
-        tree = ast.parse(text)
-    except SyntaxError as error:
-        raise VerifyError(f"Cannot parse line {error.lineno}: {error.msg}.") from None
-    match tree.body:
+    match _tree(text).body:
         case [ast.FunctionDef() as definition]:
             return _function(definition)
-        case _:
-            raise VerifyError(f"Expected one function, got {len(tree.body)} statements.")
+        case statements:
+            raise VerifyError(f"Expected one function, got {len(statements)} statements.")
+
+
+def parse_module(text: str) -> dict[str, PrimFunc]:
+    """Read any number of functions, by name.
+
+    Raises:
+        VerifyError: as `parse_func` does.
+    """
+    found: dict[str, PrimFunc] = {}
+    for statement in _tree(text).body:
+        if not isinstance(statement, ast.FunctionDef):
+            _refuse(statement, "a function")
+        found[statement.name] = _function(statement)
+    return found
+
+
+def _tree(text: str) -> ast.Module:
+    try:
+        return ast.parse(text)
+    except SyntaxError as error:
+        raise VerifyError(f"Cannot parse line {error.lineno}: {error.msg}.") from None
 
 
 def _function(node: ast.FunctionDef) -> PrimFunc:

@@ -7,6 +7,6 @@ loop partitioning afterwards; symbolic loop bounds.
 """
 
 from tensorc.lower.count_lines import count_lines
-from tensorc.lower.pipeline import lower, stages
+from tensorc.lower.pipeline import Lowered, lower, lower_split, stages
 
-__all__ = ["count_lines", "lower", "stages"]
+__all__ = ["Lowered", "count_lines", "lower", "lower_split", "stages"]

@@ -6,7 +6,8 @@ it (`00_loop_nest.tir`, `01_vectorize_loops.tir`, …).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -17,11 +18,13 @@ from tensorc.lower.loop_nest import build
 from tensorc.passes.assign_scopes import assign_scopes
 from tensorc.passes.drop_unused_lets import drop_unused_lets
 from tensorc.passes.plan_workspace import plan_workspace
+from tensorc.passes.split_prologue import split_prologue
 from tensorc.passes.vectorize_loops import vectorize_loops
 from tensorc.schedule.state import State
 from tensorc.support.errors import LoweringError
 from tensorc.support.options import DUMP_IR, VERIFY
 from tensorc.target import Target
+from tensorc.te.op import output_name
 
 Pass: TypeAlias = Callable[[PrimFunc, Target], PrimFunc]
 
@@ -34,38 +37,87 @@ _CPU: Final[tuple[Pass, ...]] = (
 PIPELINES: Final[dict[str, tuple[Pass, ...]]] = {"llvm": _CPU, "c": _CPU, "python": _CPU}
 
 
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A kernel, and what runs once before its first call.
+
+    Attributes:
+        main: The kernel.
+        prologue: Computes what depends on constants only, into the last parameters of `main`; None
+            if there is no such thing.
+        names: The tensors that parameters are, by the names of the parameters.
+    """
+
+    main: PrimFunc
+    prologue: PrimFunc | None
+    names: Mapping[str, str]
+
+
 def lower(state: State, target: Target, name: str = "kernel") -> PrimFunc:
     """Lower a concrete state for a target.
 
     Raises:
         LoweringError: if the state holds something the target cannot do.
     """
-    func: PrimFunc | None = None
-    dump, check = DUMP_IR.get(), VERIFY.get()
-    for number, (step, result) in enumerate(_run(state, target, name)):
-        if check:
-            verify(result)
-        if dump is not None:
-            _write(dump, f"{number:02}_{step}", result, changed=result is not func)
-        func = result
-    assert func is not None
-    return func
+    return _finished(_nest(state, target, name), target, DUMP_IR.get())
+
+
+def lower_split(
+    state: State, target: Target, constants: Collection[str], name: str = "kernel"
+) -> Lowered:
+    """Lower a concrete state some of whose inputs are the same in every call.
+
+    Stages at the root that depend on nothing else are computed by a prologue. The IR of its passes
+    is dumped to a directory `prologue` of its own.
+
+    Args:
+        state: The state.
+        target: The target.
+        constants: The names of the inputs.
+        name: The name of the kernel; the prologue's is derived from it.
+
+    Raises:
+        LoweringError: if the state holds something the target cannot do.
+    """
+    nest, dag = _nest(state, target, name), state.dag
+    tensors = [output_name(dag.by_name[op], output) for op, output in dag.params]
+    names = {b.name: tensor for b, tensor in zip(nest.params, tensors, strict=True)}
+    fixed = [name for name, tensor in names.items() if tensor in constants]
+    prologue, main = split_prologue(nest, fixed) if fixed else (None, nest)
+    dump = DUMP_IR.get()
+    if prologue is not None:
+        prologue = _finished(prologue, target, dump and dump / "prologue")
+    return Lowered(_finished(main, target, dump), prologue, names)
 
 
 def stages(state: State, target: Target, name: str = "kernel") -> list[tuple[str, PrimFunc]]:
     """The IR after each pass, with the name of the pass; first that of the plain loop nest."""
-    return list(_run(state, target, name))
+    return list(_run(_nest(state, target, name), target))
 
 
-def _run(state: State, target: Target, name: str) -> Iterator[tuple[str, PrimFunc]]:
-    passes = PIPELINES.get(target.kind)
-    if passes is None:
+def _nest(state: State, target: Target, name: str) -> PrimFunc:
+    if target.kind not in PIPELINES:
         raise LoweringError(
             f"Cannot lower for target '{target.kind}': expected one of {', '.join(PIPELINES)}."
         )
-    func = build(state, target, name)
+    return build(state, target, name)
+
+
+def _finished(func: PrimFunc, target: Target, dump: Path | None) -> PrimFunc:
+    """The last of all passes, each of them checked and written down on request."""
+    before, check = None, VERIFY.get()
+    for number, (step, result) in enumerate(_run(func, target)):
+        if check:
+            verify(result)
+        if dump is not None:
+            _write(dump, f"{number:02}_{step}", result, changed=result is not before)
+        func = before = result
+    return func
+
+
+def _run(func: PrimFunc, target: Target) -> Iterator[tuple[str, PrimFunc]]:
     yield "loop_nest", func
-    for transform in passes:
+    for transform in PIPELINES[target.kind]:
         func = transform(func, target)
         yield transform.__name__, func
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from tensorc.lower.pipeline import lower
+from tensorc.lower.pipeline import lower_split
 from tensorc.measure.channel import Message
 from tensorc.measure.worker import failure
 from tensorc.runtime.build import build
@@ -27,28 +27,30 @@ class Builder:
 
     def __init__(self) -> None:
         """Begin without tasks."""
-        self._tasks: dict[str, tuple[ComputeDAG, Target]] = {}
+        self._tasks: dict[str, tuple[ComputeDAG, Target, list[str]]] = {}
 
     def __call__(self, message: Message) -> tuple[Mapping[str, Any], bytes]:
         """Take over a task, or build a candidate."""
         header = message.header
         if header["op"] == "task":
             dag = ComputeDAG.from_json(json.loads(header["dag"]))
-            self._tasks[header["task"]] = dag, Target.from_json(header["target"])
+            target = Target.from_json(header["target"])
+            self._tasks[header["task"]] = dag, target, header["constants"]
             return {}, b""
         start = time.perf_counter()
         answer, data = self._build(header)
         return {**answer, "build_seconds": time.perf_counter() - start}, data
 
     def _build(self, header: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
-        dag, target = self._tasks[header["task"]]
+        dag, target, constants = self._tasks[header["task"]]
         phase = "replay"
         try:
             state = replay(dag, steps_from_json(header["steps"]))
             phase = "lower"
-            func = lower(state, target)
+            lowered = lower_split(state, target, constants)
             phase = "build"
-            artifact = build(func, target, fast=header["fast"])
+            built = build(lowered.main, target, fast=header["fast"], prologue=lowered.prologue)
+            artifact = built.renamed(lowered.names)
         except (ScheduleError, RecordError) as error:
             return failure("INSTANTIATION_ERROR", phase, error), b""
         except Exception as error:  # a candidate may break anything, and must not stop the search

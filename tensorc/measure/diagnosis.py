@@ -10,8 +10,9 @@ from tensorc.measure.process import signal_name
 from tensorc.measure.result import ErrorKind, MeasureResult
 from tensorc.runtime.artifact import Param
 
-_WORKSPACE = -2
 _SOMEWHERE = -1
+# Buffers that are no parameters of the computation.
+_OTHERS = {-2: "the workspace", -3: "what was made of constants"}
 
 
 def crash_result(
@@ -63,7 +64,7 @@ def _bounds_result(
 ) -> MeasureResult:
     number, offset = words["buffer"], words["offset"]
     nbytes = params[number].nbytes if number >= 0 else None
-    name = f"'{params[number].name}'" if number >= 0 else "the workspace"
+    name = f"'{params[number].name}'" if number >= 0 else _OTHERS[number]
     if offset < 0:
         place = f"{-offset} bytes before the start of {name}"
     elif nbytes is not None and offset < nbytes:

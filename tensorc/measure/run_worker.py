@@ -7,9 +7,9 @@ that cannot be written.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,14 @@ from tensorc.measure.compare import Reference
 from tensorc.measure.isolate import GuardedBuffer
 from tensorc.measure.task import RunTask
 from tensorc.measure.worker import failure
-from tensorc.runtime.arrays import kernel_ffi, numpy_dtype
-from tensorc.runtime.artifact import Artifact
-from tensorc.runtime.library import NativeKernel, PythonKernel, load
+from tensorc.runtime.arrays import Array, kernel_ffi, numpy_dtype
+from tensorc.runtime.artifact import Artifact, Param
+from tensorc.runtime.library import Kernel, PythonKernel, load
 from tensorc.runtime.profiler import ProfileOptions, Timing, time_kernel
 from tensorc.support.errors import BuildError, MissingDependencyError, TensorcError
 
 _WORKSPACE = -2
+_RESULT = -3  # what a prologue made of constants
 # A session of its own gets a scheduling group of its own; a little precedence for the group keeps
 # other programs on the machine from showing in the times. Only root may; others do without.
 _GROUP_PRIORITY = "-10"
@@ -47,26 +48,51 @@ class CandidateError(Exception):
         self.answer = {"error": kind, "phase": phase, "message": message}
 
 
+@dataclass(frozen=True, slots=True)
+class _Operand:
+    """Guarded memory of one parameter."""
+
+    buffer: GuardedBuffer
+    array: Array
+
+    @classmethod
+    def reserve(cls, param: Param, number: int) -> _Operand:
+        buffer = GuardedBuffer(param.nbytes, number)
+        return cls(buffer, buffer.array(param.shape, numpy_dtype(param.dtype)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Operands:
+    """The operands of a kernel in call order, for C and for the oracle."""
+
+    pointers: Any
+    arrays: list[Array]
+
+    @classmethod
+    def of(cls, operands: Sequence[_Operand]) -> _Operands:
+        pointers = kernel_ffi().new("void *[]", max(1, len(operands)))
+        for place, operand in enumerate(operands):
+            pointers[place] = operand.buffer.pointer
+        return cls(pointers, [operand.array for operand in operands])
+
+
 class Bench:
     """Buffers of one task, in which its candidates run one after another."""
 
     def __init__(self, task: RunTask) -> None:
         """Place the inputs, write-protected, and reserve the outputs."""
         self.task = task
-        self._buffers = [GuardedBuffer(p.nbytes, i) for i, p in enumerate(task.params)]
-        self._arrays = [
-            buffer.array(param.shape, numpy_dtype(param.dtype))
-            for buffer, param in zip(self._buffers, task.params, strict=True)
-        ]
+        self._operands = [_Operand.reserve(p, i) for i, p in enumerate(task.params)]
+        self._buffers = [operand.buffer for operand in self._operands]
+        self._arrays = [operand.array for operand in self._operands]
         self._references = [
             (index, Reference(task.arrays[index], task.tolerances[index]))
             for index, param in enumerate(task.params)
             if param.is_output
         ]
+        self._results: dict[str, _Operand] = {}
         self._workspace: GuardedBuffer | None = None
-        self.pointers = kernel_ffi().new("void *[]", max(1, len(task.params)))
         for index, (param, buffer) in enumerate(zip(task.params, self._buffers, strict=True)):
-            self.pointers[index] = buffer.pointer
             if not param.is_output:
                 self._arrays[index][...] = task.arrays[index]
                 buffer.protect()
@@ -77,20 +103,20 @@ class Bench:
         Raises:
             CandidateError: It is wrong, does not load, or returns an error.
         """
-        try:
-            kernel = load(artifact)
-        except (BuildError, MissingDependencyError) as error:
-            raise CandidateError("BUILD_ERROR", "load", str(error)) from error
-        if isinstance(kernel, PythonKernel):
-            return self._run_python(kernel)
-        workspace = self._reserve(artifact.workspace_size(self.task.threads))
-        first = self._check_one_call(kernel, workspace)
+        kernel = _loaded(artifact)
+        operands = self._prepare(artifact)
+        self._forget_outputs()
+        first = self._call(kernel, operands)
+        self._check()
+        if isinstance(kernel, PythonKernel):  # the oracle: one call is all the timing it gets
+            return Timing(first, first, 1.0, (first,), 1, False, {})
         if 0 < options.cutoff < first / _COLD and first > options.budget:
             return Timing(first, first, 1.0, (first,), 1, True, {})
         options = replace(options, budget=max(options.budget, min(_CALLS * first, _LONG)))
+        workspace = self._reserve(artifact.workspace_size(self.task.threads))
         try:
             timing = time_kernel(
-                kernel.address, self.pointers, workspace, self.task.threads, options
+                kernel.address, operands.pointers, workspace, self.task.threads, options
             )
         except TensorcError as error:
             raise CandidateError("RUNTIME_CRASH", "run", str(error)) from error
@@ -99,33 +125,49 @@ class Bench:
 
     def release(self) -> None:
         """Give all memory back."""
+        self._forget_results()
         for buffer in self._buffers:
             buffer.release()
         if self._workspace is not None:
             self._workspace.release()
 
-    def _check_one_call(self, kernel: NativeKernel, workspace: Any) -> float:
-        """Run once on outputs that hold nothing yet; return the seconds."""
-        self._forget_outputs()
+    def _prepare(self, artifact: Artifact) -> _Operands:
+        """What the kernel takes; where it has a prologue, that has run and what it made is kept."""
+        self._forget_results()
+        places = dict(zip((p.name for p in self.task.params), self._operands, strict=True))
+        if artifact.prologue is None:
+            return _Operands.of(self._operands)
+        for param in artifact.results:
+            places[param.name] = _Operand.reserve(param, _RESULT)
+            self._results[param.name] = places[param.name]
+        early = _Operands.of([places[p.name] for p in artifact.prologue.params])
+        self._call(_loaded(artifact.prologue), early)
+        for result in self._results.values():
+            result.buffer.protect()
+        return _Operands.of([places[p.name] for p in artifact.params])
+
+    def _call(self, kernel: Kernel, operands: _Operands) -> float:
+        """Run a kernel once; return the seconds."""
+        if isinstance(kernel, PythonKernel):
+            start = time.perf_counter()
+            kernel.call(operands.arrays)
+            return time.perf_counter() - start
+        workspace = self._reserve(kernel.artifact.workspace_size(self.task.threads))
         extra = (self.task.threads,) if kernel.artifact.is_parallel else ()
         start = time.perf_counter()
-        status = kernel.call(self.pointers, workspace, *extra)
+        status = kernel.call(operands.pointers, workspace, *extra)
         seconds = time.perf_counter() - start
         if status:
             raise CandidateError(
                 "RUNTIME_CRASH", "run", f"The kernel failed: expected status 0, got {status}."
             )
-        self._check()
         return seconds
 
-    def _run_python(self, kernel: PythonKernel) -> Timing:
-        """The oracle: one call is all the timing it gets."""
-        self._forget_outputs()
-        start = time.perf_counter()
-        kernel.call(self._arrays)
-        seconds = time.perf_counter() - start
-        self._check()
-        return Timing(seconds, seconds, 1.0, (seconds,), 1, False, {})
+    def _forget_results(self) -> None:
+        """Give back what the prologue of an earlier candidate made."""
+        for result in self._results.values():
+            result.buffer.release()
+        self._results = {}
 
     def _forget_outputs(self) -> None:
         """Fill outputs with what no right candidate leaves there."""
@@ -137,6 +179,8 @@ class Bench:
     def _check(self) -> None:
         for param, buffer in zip(self.task.params, self._buffers, strict=True):
             self._check_bounds(buffer, f"'{param.name}'")
+        for name, result in self._results.items():
+            self._check_bounds(result.buffer, f"'{name}'")
         if self._workspace is not None:
             self._check_bounds(self._workspace, "the workspace")
         for index, reference in self._references:
@@ -208,6 +252,13 @@ class Runner:
                 self._bench.release()
             self._bench = Bench(task)
         return self._bench
+
+
+def _loaded(artifact: Artifact) -> Kernel:
+    try:
+        return load(artifact)
+    except (BuildError, MissingDependencyError) as error:
+        raise CandidateError("BUILD_ERROR", "load", str(error)) from error
 
 
 def _take_precedence() -> None:

@@ -36,6 +36,8 @@ class MeasureTask:
         target: What to build for, and with how many threads to run.
         naive_seconds: Time of the program that nobody tuned; the time limit is a multiple of it.
         dag: The computation; None if only finished artifacts are measured.
+        constants: The inputs that are the same in every call, by name: what depends on them only is
+            computed before the timing begins.
     """
 
     key: str
@@ -45,6 +47,7 @@ class MeasureTask:
     target: Target
     naive_seconds: float
     dag: ComputeDAG | None = None
+    constants: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for param, array in zip(self.params, self.arrays, strict=True):
@@ -73,6 +76,7 @@ class MeasureTask:
             "task": self.key,
             "dag": json.dumps(self.dag.to_json()) if self.dag is not None else None,
             "target": self.target.to_json(),
+            "constants": list(self.constants),
         }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from tensorc.ir.dtype import DType, as_dtype
@@ -43,6 +43,8 @@ class Artifact:
         workspace_bytes: Scratch memory of one call.
         thread_workspace_bytes: Scratch memory of each thread, besides.
         source: The text the code was made from; empty where it was not kept.
+        prologue: Another kernel in the same code, which takes constants and fills the last
+            parameters of this one; None if it needs none.
     """
 
     kind: ArtifactKind
@@ -52,6 +54,19 @@ class Artifact:
     workspace_bytes: int = 0
     thread_workspace_bytes: int = 0
     source: str = ""
+    prologue: Artifact | None = None
+
+    @property
+    def results(self) -> tuple[Param, ...]:
+        """The last parameters: those that the prologue fills."""
+        early = () if self.prologue is None else self.prologue.params
+        return self.params[len(self.params) - sum(p.is_output for p in early) :]
+
+    def renamed(self, names: Mapping[str, str]) -> Artifact:
+        """Return it with other names for some parameters; callers go by these, code by place."""
+        params = tuple(replace(p, name=names.get(p.name, p.name)) for p in self.params)
+        early = None if self.prologue is None else self.prologue.renamed(names)
+        return replace(self, params=params, prologue=early)
 
     def workspace_size(self, threads: int) -> int:
         """Return the bytes of the workspace argument for a call that uses so many threads."""
@@ -70,6 +85,7 @@ class Artifact:
             "params": [[p.name, list(p.shape), p.dtype.name, p.is_output] for p in self.params],
             "workspace_bytes": self.workspace_bytes,
             "thread_workspace_bytes": self.thread_workspace_bytes,
+            "prologue": None if self.prologue is None else self.prologue.header(),
         }
 
     @classmethod
@@ -79,6 +95,7 @@ class Artifact:
             Param(name, tuple(shape), as_dtype(dtype), is_output)
             for name, shape, dtype, is_output in header["params"]
         )
+        early = header["prologue"]
         return cls(
             header["kind"],
             data,
@@ -86,6 +103,7 @@ class Artifact:
             params,
             header["workspace_bytes"],
             header["thread_workspace_bytes"],
+            prologue=None if early is None else cls.from_header(early, data),
         )
 
 

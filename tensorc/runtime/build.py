@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from functools import partial
 
 from tensorc.codegen import c, python
@@ -18,7 +19,9 @@ from tensorc.support.errors import CodegenError
 from tensorc.target import Target
 
 
-def build(func: PrimFunc, target: Target, *, fast: bool = False) -> Artifact:
+def build(
+    func: PrimFunc, target: Target, *, fast: bool = False, prologue: PrimFunc | None = None
+) -> Artifact:
     """Generate and compile code.
 
     Args:
@@ -26,6 +29,7 @@ def build(func: PrimFunc, target: Target, *, fast: bool = False) -> Artifact:
         target: What to generate: 'llvm', 'c' or 'python'.
         fast: Compile in half the time with a code generator that does less; holds for the rest of
             the process, so it is for build workers.
+        prologue: What runs once before the first call, with constants, to fill the last parameters.
 
     Raises:
         BuildError: The generated code does not compile.
@@ -35,20 +39,27 @@ def build(func: PrimFunc, target: Target, *, fast: bool = False) -> Artifact:
     kind: ArtifactKind
     match target.kind:
         case "llvm":
-            kind, source = "object", llvm_text.emit_llvm(func, target)
+            kind, source = "object", llvm_text.emit_llvm(func, target, prologue)
             check = partial(_check_registers, func.name)
             data = llvm.compile_object(source, target, fast=fast, check=check)
         case "c":
-            kind, source = "shared", c.emit_c(func, target)
+            kind, source = "shared", c.emit_c(func, target, prologue)
             data = compile_text(source, extra=_left_out(target))
         case "python":
-            kind, source = "python", python.emit_python(func)
-            data = print_func(func).encode()
+            kind, source = "python", python.emit_python(func, prologue)
+            kernels = (func,) if prologue is None else (prologue, func)
+            data = "\n".join(map(print_func, kernels)).encode()
         case _:
             raise CodegenError(
                 f"Cannot build for the target '{target.kind}': expected 'llvm', 'c' or 'python'."
             )
     _report(func, target, source)
+    artifact = _artifact(kind, data, func)
+    early = None if prologue is None else _artifact(kind, data, prologue)
+    return replace(artifact, source=source, prologue=early)
+
+
+def _artifact(kind: ArtifactKind, data: bytes, func: PrimFunc) -> Artifact:
     return Artifact(
         kind,
         data,
@@ -56,7 +67,6 @@ def build(func: PrimFunc, target: Target, *, fast: bool = False) -> Artifact:
         params_of(func),
         func.workspace_bytes,
         func.thread_workspace_bytes,
-        source,
     )
 
 

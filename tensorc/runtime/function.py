@@ -65,21 +65,23 @@ class CompiledFunction:
 
         Args:
             artifact: What `build` gave.
-            constants: Inputs that are the same in every call, by name; calls leave them out.
+            constants: Inputs that are the same in every call, by name; calls leave them out. What
+                only the prologue reads is not kept. They must not change afterwards.
             threads: Threads for parallel loops; `TENSORC_NUM_THREADS` or the usable cores if None.
             ir: The loop IR, or a function that prints it.
             schedule: The schedule, likewise.
 
         Raises:
             BuildError: The kernel cannot be loaded.
-            RuntimeCallError: A constant does not fit its parameter.
+            RuntimeCallError: A constant does not fit its parameter, or one that the prologue needs
+                is not given.
         """
         self.artifact = artifact
         self.name = artifact.entry
         self.threads = threads or num_threads()
         self.kernel: Kernel = load(artifact)
         slots = slots_of(artifact)
-        self._constants = _bind_constants(self.name, slots, constants or {})
+        self._constants = _bind_constants(artifact, constants or {}, self.threads)
         self._free = tuple(slot for slot in slots if slot.param.name not in self._constants)
         self._inputs = tuple(slot for slot in self._free if not slot.param.is_output)
         self._outputs = tuple(slot for slot in self._free if slot.param.is_output)
@@ -231,13 +233,34 @@ def _separate(
 
 
 def _bind_constants(
-    kernel: str, slots: Sequence[Slot], constants: Mapping[str, Array]
+    artifact: Artifact, constants: Mapping[str, Array], threads: int
 ) -> dict[str, Array]:
-    inputs = {slot.param.name: slot for slot in slots if not slot.param.is_output}
+    """The constants that a kernel reads, and what its prologue makes of constants, by name."""
+    prologue, results = artifact.prologue, artifact.results
+    early = [] if prologue is None else slots_of(prologue)
+    made = {param.name for param in results}
+    inputs = {
+        slot.param.name: slot
+        for slot in (*early, *slots_of(artifact))
+        if not slot.param.is_output and slot.param.name not in made
+    }
     for name in constants:
         if name not in inputs:
             raise RuntimeCallError(
-                f"Cannot bind the constant '{name}' of kernel '{kernel}': "
+                f"Cannot bind the constant '{name}' of kernel '{artifact.entry}': "
                 f"expected one of the inputs {quoted(list(inputs))}."
             )
-    return {name: check_input(kernel, inputs[name], array) for name, array in constants.items()}
+    bound = {n: check_input(artifact.entry, inputs[n], array) for n, array in constants.items()}
+    if prologue is None:
+        return bound
+    needed = [slot.param.name for slot in early if not slot.param.is_output]
+    for name in needed:
+        if name not in bound:
+            raise RuntimeCallError(
+                f"Cannot load the kernel '{artifact.entry}': "
+                f"expected the constant '{name}', which it was built for."
+            )
+    done = CompiledFunction(prologue, threads=threads)(*(bound[name] for name in needed))
+    values = done if isinstance(done, tuple) else (done,)
+    everything = bound | {p.name: value for p, value in zip(results, values, strict=True)}
+    return {p.name: everything[p.name] for p in artifact.params if p.name in everything}

@@ -13,7 +13,7 @@ from typing import TypeAlias, assert_never
 import cffi
 
 from tensorc.codegen.python import execute
-from tensorc.ir.parser import parse_func
+from tensorc.ir.parser import parse_module
 from tensorc.runtime import llvm
 from tensorc.runtime.arrays import Array, kernel_ffi
 from tensorc.runtime.artifact import Artifact
@@ -63,7 +63,8 @@ def load(artifact: Artifact) -> Kernel:
         case "shared":
             return _load_shared(artifact)
         case "python":
-            return PythonKernel(artifact, partial(execute, parse_func(artifact.data.decode())))
+            func = parse_module(artifact.data.decode())[artifact.entry]
+            return PythonKernel(artifact, partial(execute, func))
         case _:
             assert_never(artifact.kind)
 

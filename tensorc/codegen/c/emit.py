@@ -9,7 +9,7 @@ from tensorc.ir.func import PrimFunc
 from tensorc.target import Target
 
 
-def emit_c(func: PrimFunc, target: Target) -> str:
+def emit_c(func: PrimFunc, target: Target, prologue: PrimFunc | None = None) -> str:
     """The C11 text, with GCC's vector extensions, of a kernel.
 
     It stands alone: `NAME_typed` takes typed pointers and can be called from any C program, which
@@ -17,10 +17,19 @@ def emit_c(func: PrimFunc, target: Target) -> str:
     Parallel loops run on `tensorc_parallel_for` where the program has it, else serially. Compile
     with `-O2 -march=native -ffp-contract=fast -fno-math-errno` and link with `-lm`.
 
+    A prologue is a kernel of its own, in front of the other.
+
     Raises:
         CodegenError: if an operation is not defined on its type, or a vector has odd lanes.
     """
     module = Module()
+    for kernel in (func,) if prologue is None else (prologue, func):
+        _write(module, kernel, target)
+    return module.text()
+
+
+def _write(module: Module, func: PrimFunc, target: Target) -> None:
+    """Add a kernel: the functions with typed parameters and with those of the ABI."""
     writer = FunctionWriter(module, {}, {}, {}, func)
     params = []
     for p in func.params:
@@ -34,7 +43,6 @@ def emit_c(func: PrimFunc, target: Target) -> str:
         f"void {func.name}_typed({signature}) {{\n    (void)workspace;\n{''.join(writer.lines)}}}\n"
     )
     module.functions.append(_entry(func))
-    return module.text()
 
 
 def _comment(func: PrimFunc, target: Target) -> str:

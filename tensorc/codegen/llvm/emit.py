@@ -8,17 +8,26 @@ from tensorc.ir.func import PrimFunc
 from tensorc.target import Target
 
 
-def emit_llvm(func: PrimFunc, target: Target) -> str:
+def emit_llvm(func: PrimFunc, target: Target, prologue: PrimFunc | None = None) -> str:
     """The LLVM IR text of a kernel: a function `int32 NAME(ptr buffers, ptr workspace)`.
 
     `buffers` points to the addresses of the parameters; `workspace` to the shared part followed by
     one part for each thread. The module has no triple, data layout or target attributes; they are
     those of the target machine that compiles it. Parallel loops call `tensorc_parallel_for`; some
-    functions of float64 call the C library.
+    functions of float64 call the C library. A prologue is a kernel of its own in the same module.
 
     Raises:
         CodegenError: if an operation is not defined on its type.
     """
+    functions: list[str] = []
+    declarations: set[str] = set()
+    for kernel in (func,) if prologue is None else (prologue, func):
+        functions += _functions(kernel, target, declarations)
+    return "\n".join([*functions, *sorted(declarations), _attributes(target), ""])
+
+
+def _functions(func: PrimFunc, target: Target, declarations: set[str]) -> list[str]:
+    """The text of a kernel's functions; what they call is added to the declarations."""
     module = Module(func.name, target, round_to_line(func.thread_workspace_bytes))
     writer = FunctionWriter(module, dict(func.offsets), "%workspace", parallel=False)
     params = [f"%p{i}" for i in range(len(func.params))]
@@ -27,8 +36,8 @@ def emit_llvm(func: PrimFunc, target: Target) -> str:
     writer.statement(func.body)
     signature = ", ".join(f"ptr noalias {name}" for name in (*params, "%workspace", "%scratch"))
     body = writer.function(f'define internal void @"{func.name}.body"({signature}) #0')
-    parts = [_entry(func, params), body, *module.functions, *sorted(module.declarations)]
-    return "\n".join([*parts, _attributes(target), ""])
+    declarations |= module.declarations
+    return [_entry(func, params), body, *module.functions]
 
 
 def _entry(func: PrimFunc, params: list[str]) -> str:
