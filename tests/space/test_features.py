@@ -62,7 +62,9 @@ def test_a_schedule_has_the_features_of_its_row(name: str) -> None:
 def depends_on_fusion(name: str) -> bool:
     parts = ("loops", "_number", "_inner", "intensity", "buffer", "bytes_past", "efficiency")
     # Index arithmetic of a population is not simplified: its sizes are not known.
-    return any(part in name for part in (*parts, "registers", "accumulators", "copies", "int_"))
+    return any(
+        part in name for part in (*parts, "register", "tile_", "accumulators", "copies", "int_")
+    )
 
 
 def test_ansor_cpu_matmul() -> None:
@@ -110,3 +112,19 @@ def test_operations_of_a_matmul_are_fused() -> None:
     found = named(features(Schedule([A, B, C]).state, Target.parse(CPU))[0][0])
     assert found["float_fma"] == pytest.approx(log(512))
     assert found["float_mul"] == found["float_addsub"] == 0
+
+
+def test_integer_operations_are_counted_apart() -> None:
+    A, B = (te.placeholder((8, 8), name=n, dtype="int32") for n in "AB")
+    k = te.reduce_axis((0, 8), name="k")
+    C = te.compute((8, 8), lambda i, j: te.sum(A[i, k] * B[k, j], axis=k), name="C")
+    found = named(features(Schedule([A, B, C]).state, Target.parse(CPU))[0][0])
+    assert found["int_fma"] == pytest.approx(log(512))
+    assert found["float_fma"] == found["float_addsub"] == 0
+
+
+def test_programs_without_elements_have_finite_features() -> None:
+    A = te.placeholder((0, 4), name="A")
+    B = te.compute((0, 4), lambda i, j: A[i, j] + 1.0, name="B")
+    for space in spaces([A, B]):
+        assert np.isfinite(space.features(space.sample(4, np.random.default_rng(0)))).all()

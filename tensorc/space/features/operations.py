@@ -43,10 +43,9 @@ def operation_counts(op: Op, body: tuple[Expr, ...]) -> NDArray[np.float64]:
     for e in chain.from_iterable(walk_expr(value) for value in (*body, *combined)):
         _count(e, counts)
     if op.reducer is not None and op.reducer.name == "sum":
+        kind = 0 if op.dtype.is_float else _INT
         fused = sum(isinstance(e, BinaryOp) and e.op == "*" for e in body)
-        counts[0] += fused
-        counts[1] -= fused
-        counts[2] -= fused
+        counts[kind : kind + 3] += (fused, -fused, -fused)
     return counts
 
 

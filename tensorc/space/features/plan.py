@@ -63,10 +63,17 @@ class StatementPlan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """All statements of a sketch, and the machine they run on."""
+    """All statements of a sketch, and the machine they run on.
+
+    Attributes:
+        target: The machine.
+        statements: Producers first.
+        is_empty: Whether some tensor has no elements, so that shares of nothing occur.
+    """
 
     target: Target
     statements: tuple[StatementPlan, ...]
+    is_empty: bool
 
 
 def make_plan(state: State, bounds: Bounds, target: Target) -> Plan:
@@ -93,7 +100,9 @@ def make_plan(state: State, bounds: Bounds, target: Target) -> Plan:
         own = sum(k < len(nest.outer) for k in levels)
         counts = operation_counts(state.dag.by_name[name], body_of(state, name))
         statements.append(StatementPlan(name, levels, own, counts, buffers, moved, tuple(shared)))
-    return Plan(target, tuple(statements))
+    sizes = [size for op in state.dag.ops for size in op.extents().values()]
+    is_empty = any(isinstance(size, int) and size == 0 for size in sizes)
+    return Plan(target, tuple(statements), is_empty)
 
 
 def _idle_loops(bounds: Bounds) -> frozenset[tuple[str, str]]:

@@ -43,6 +43,8 @@ def features(
     plan = plan or make_plan(state, bounds, target)
     with np.errstate(divide="ignore", invalid="ignore"):
         made = _Population(state, bounds, plan, rows).values()
+        if plan.is_empty:
+            np.nan_to_num(made, copy=False, posinf=0.0, neginf=0.0)
         result: Features = np.log2(made + np.float32(1.0))
     return np.ascontiguousarray(result.transpose(2, 0, 1))
 
