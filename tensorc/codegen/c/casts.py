@@ -9,6 +9,10 @@ from tensorc.codegen.c.types import is_float, literal, memory_element, register_
 from tensorc.codegen.conversions import conversion
 from tensorc.ir.dtype import BOOL, FLOAT16, FLOAT32, FLOAT64, DType, compute_dtype
 
+# Longer vectors are converted in parts of so many lanes: F16C has no longer form, and GCC takes
+# vectors apart lane by lane where they are longer than a register (20 s for one kernel).
+HALF_LANES = 8
+
 
 def is_half(dtype: DType) -> bool:
     """Whether a type is a 16-bit float."""
@@ -37,6 +41,11 @@ def _half_function(m: Module, source: DType, dtype: DType, lanes: int) -> str:
     narrow = dtype != FLOAT32
     into = Inline(m, "u16" if narrow else "f32", lanes)
     given = m.type("f32" if narrow else "u16", lanes)
+    name = f"to_{dtype}" if narrow else f"from_{source}"
+    if lanes > HALF_LANES and lanes % 2 == 0:
+        part = _half_function(m, source, dtype, lanes // 2)
+        types = [m.type(e, lanes // 2) for e in (("f32", "u16") if narrow else ("u16", "f32"))]
+        return into.function(name, f"{given} x", _in_halves(part, *types, into.type))
     recipe = recipe_function(m, conversion(source, dtype), lanes)
     bits = m.type("i32", lanes)
     if narrow:
@@ -46,8 +55,17 @@ def _half_function(m: Module, source: DType, dtype: DType, lanes: int) -> str:
     if FLOAT16 in (source, dtype) and lanes in (1, 4, 8):
         m.has_intrinsics = True
         body = f"#if defined(__F16C__)\n{_f16c(into.type, lanes, narrow)}#else\n{body}#endif\n"
-    name = f"to_{dtype}" if narrow else f"from_{source}"
     return into.function(name, f"{given} x", body)
+
+
+def _in_halves(part: str, given: str, made: str, whole: str) -> str:
+    """The body of a function that applies `part` to each half of a vector."""
+    return (
+        f"    {given} h[2];\n    {made} r[2];\n    {whole} y;\n"
+        "    __builtin_memcpy(h, &x, sizeof h);\n"
+        f"    r[0] = {part}(h[0]);\n    r[1] = {part}(h[1]);\n"
+        "    __builtin_memcpy(&y, r, sizeof y);\n    return y;\n"
+    )
 
 
 def _resized(x: str, of: str, lanes: int) -> str:
