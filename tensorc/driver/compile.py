@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
@@ -53,6 +53,8 @@ def compile(  # the public name; `tensorc.compile`
         schedule: How to compute it. Without one it is the best record of the database, or else
             the default schedule.
         constants: Inputs that are the same in every call, by tensor or name; calls leave them out.
+            What depends on them only, such as a copy in the order in which the kernel reads them,
+            is computed here, once. A record of a run that knew them comes first.
         database: Records to take the best schedule from, a path or an open `Database`.
         name: The name of the kernel in the generated code.
 
@@ -70,13 +72,13 @@ def compile(  # the public name; `tensorc.compile`
         UntunedWarning: A database was given and holds no record of this computation and target.
     """
     dag, machine = as_dag(tensors), Target.of(target)
+    bound = by_name(tensors, dag, constants or {})
     if schedule is not None:
         if schedule.dag.structural_hash() != dag.structural_hash():
             raise TEError("Cannot compile: expected a schedule of these tensors, got another's.")
         state = replay(dag, rename_steps(schedule.steps, schedule.dag, dag))
     else:
-        state = best_state(dag, machine, database)
-    bound = _by_name(tensors, dag, constants or {})
+        state = best_state(dag, machine, database, bound)
     return compile_state(state, machine, constants=bound, name=name)
 
 
@@ -109,9 +111,14 @@ def as_dag(tensors: Computation) -> ComputeDAG:
     return tensors if isinstance(tensors, ComputeDAG) else ComputeDAG.from_tensors(tensors)
 
 
-def best_state(dag: ComputeDAG, target: Target, database: DatabaseLike | None) -> State:
+def best_state(
+    dag: ComputeDAG,
+    target: Target,
+    database: DatabaseLike | None,
+    constants: Collection[str] = (),
+) -> State:
     """Return the state of the best record, or the default one, with a warning, if there is none."""
-    steps = best_steps(dag, target, database)
+    steps = best_steps(dag, target, database, constants)
     if steps is not None:
         return replay(dag, steps)
     if database is not None:
@@ -126,14 +133,22 @@ def best_state(dag: ComputeDAG, target: Target, database: DatabaseLike | None) -
 
 
 def best_steps(
-    dag: ComputeDAG, target: Target, database: DatabaseLike | None
+    dag: ComputeDAG,
+    target: Target,
+    database: DatabaseLike | None,
+    constants: Collection[str] = (),
 ) -> tuple[Step, ...] | None:
-    """Return the fastest recorded schedule of a computation, None if there is none."""
+    """Return the fastest recorded schedule of a computation, None if there is none.
+
+    With constants, records of runs that knew nothing of them are second choice.
+    """
     if database is None or not _exists(database):
         return None
     with opened(database) as records:
-        record = records.best(dag.structural_hash(), target)
-        return None if record is None else in_names_of(dag, record, records)
+        for key in dict.fromkeys((dag.structural_hash(constants), dag.structural_hash())):
+            if (record := records.best(key, target)) is not None:
+                return in_names_of(dag, record, records)
+    return None
 
 
 def in_names_of(dag: ComputeDAG, record: Record, records: Database) -> tuple[Step, ...]:
@@ -161,19 +176,28 @@ def _exists(database: DatabaseLike) -> bool:
     return isinstance(database, Database) or str(database) == ":memory:" or Path(database).exists()
 
 
-def _by_name(
+def by_name(
     tensors: Computation, dag: ComputeDAG, constants: Mapping[Tensor | str, Array]
 ) -> dict[str, Array]:
-    """Constants by the name of the parameter they are bound to."""
+    """Return constants by the name of the parameter they are bound to."""
+    return dict(zip(names_of(tensors, dag, constants), constants.values(), strict=True))
+
+
+def names_of(tensors: Computation, dag: ComputeDAG, constants: Iterable[Tensor | str]) -> list[str]:
+    """Return the names of the parameters that constants are.
+
+    Raises:
+        TEError: One of them is no input.
+    """
     inputs = {op for op, _ in dag.params if dag.by_name[op].is_placeholder}
     # The DAG spells names so that Python and C accept them.
     given = () if isinstance(tensors, ComputeDAG) else tensors
     spelled = {t.op: name for t, (name, _) in zip(given, dag.params, strict=False)}
-    bound: dict[str, Array] = {}
-    for tensor, array in constants.items():
+    names: list[str] = []
+    for tensor in constants:
         name = tensor if isinstance(tensor, str) else spelled.get(tensor.op, tensor.name)
         if name not in inputs:
             listed = ", ".join(f"'{i}'" for i in sorted(inputs))
             raise TEError(f"Cannot bind the constant '{name}': expected one of {listed}.")
-        bound[name] = array
-    return bound
+        names.append(name)
+    return names

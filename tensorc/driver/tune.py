@@ -7,10 +7,19 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
-from tensorc.driver.compile import Computation, DatabaseLike, as_dag, compile_state, in_names_of
+from tensorc.driver.compile import (
+    Computation,
+    DatabaseLike,
+    as_dag,
+    by_name,
+    compile_state,
+    in_names_of,
+    names_of,
+)
 from tensorc.measure.measurer import Measurer
 from tensorc.measure.options import MeasureOptions
 from tensorc.measure.records import CONFIRMATION, Database, Record, TaskInfo
@@ -31,11 +40,14 @@ from tensorc.space.space import Space
 from tensorc.space.task import SearchTask
 from tensorc.target import Target
 from tensorc.te.dag import ComputeDAG
+from tensorc.te.tensor import Tensor
 
 # The fastest few are measured again at the end: the minimum of hundreds of noisy figures flatters.
 FINALISTS = 4
 FINAL_ROUNDS = 3
 
+# Inputs that are constant, by tensor or name, with their data or without.
+Constants: TypeAlias = Mapping[Tensor | str, Array] | Sequence[Tensor | str]
 Measure = Callable[[Sequence[Steps]], Iterable[MeasureResult]]
 
 
@@ -55,6 +67,7 @@ class TuneResult:
         seconds: How long it took.
         dag: The computation.
         target: What it was tuned for.
+        constants: The data of inputs that are constant, by name, where it was given.
     """
 
     best_latency: float
@@ -68,15 +81,19 @@ class TuneResult:
     seconds: float
     dag: ComputeDAG = field(repr=False)
     target: Target = field(repr=False)
+    constants: Mapping[str, Array] = field(repr=False, default_factory=dict)
 
     @property
     def state(self) -> State:
         """The best program's state."""
         return replay(self.dag, self.steps)
 
-    def compile(self, *, name: str = "kernel") -> CompiledFunction:
-        """Compile the best program."""
-        return compile_state(self.state, self.target, name=name)
+    def compile(
+        self, *, name: str = "kernel", constants: Mapping[str, Array] | None = None
+    ) -> CompiledFunction:
+        """Compile the best program, with the constants given here or to `tune`."""
+        bound = self.constants if constants is None else constants
+        return compile_state(self.state, self.target, constants=bound, name=name)
 
 
 def tune(
@@ -93,6 +110,7 @@ def tune(
     callbacks: Sequence[Callback] = (),
     inputs: Mapping[str, Array] | None = None,
     outputs: Mapping[str, Array] | None = None,
+    constants: Constants = (),
     measure: Measure | None = None,
     model: CostModel | None = None,
     evolution: EvolutionOptions | None = None,
@@ -116,6 +134,8 @@ def tune(
         callbacks: Called with a `search.tuner.Progress` after each measurement.
         inputs: Data to measure with, by name; random where left out.
         outputs: The right outputs for it, by name; those of the untuned program if left out.
+        constants: Inputs that are the same in every call, by tensor or name, with or without data.
+            What depends on them only is not timed: `compile` computes it once.
         measure: Measures schedules in order, instead of the isolated measurer.
         model: The cost model; XGBoost, or random where that is not installed.
         evolution: Sizes of the search.
@@ -131,18 +151,28 @@ def tune(
     options = TuneOptions(
         trials, time_budget, seed, early_stopping, evolution=evolution or EvolutionOptions()
     )
+    data = by_name(tensors, dag, constants) if isinstance(constants, Mapping) else {}
+    what = SearchTask(dag, machine, tuple(names_of(tensors, dag, constants)))
     default = default_schedule(dag, machine)
     with ExitStack() as stack:
-        records = _Records.open(stack, database, dag, machine, name)
-        task = make_task(dag, machine, state=default, inputs=inputs, outputs=outputs, seed=seed)
+        records = _Records.open(stack, database, what, name)
+        task = make_task(
+            dag,
+            machine,
+            state=default,
+            inputs={**(inputs or {}), **data},
+            outputs=outputs,
+            constants=what.constants,
+            seed=seed,
+        )
         quick = measure or _isolated(stack.enter_context(Measurer(task)), task)
         watched = _Watched(quick, records)
         search = Search(
-            _spaces(dag, machine, rules),
+            [Space(what, sketch) for sketch in generate_sketches(what, rules=rules)],
             model or best_available(np.random.default_rng(seed), machine.num_cores),
             watched,
             options,
-            dag.structural_hash(),
+            task.key,
             callbacks,
         )
         search.resume(records.earlier())
@@ -164,30 +194,24 @@ def tune(
         seconds=time.monotonic() - begun,
         dag=dag,
         target=machine,
+        constants=data,
     )
 
 
 class _Records:
     """The part of a database that concerns one run; nothing if there is no database."""
 
-    def __init__(
-        self, database: Database | None, dag: ComputeDAG, target: Target, name: str
-    ) -> None:
-        self._database, self._dag, self._target = database, dag, target
-        self._info = TaskInfo.of(dag, name or ", ".join(dag.outputs))
+    def __init__(self, database: Database | None, task: SearchTask, name: str) -> None:
+        self._database, self._dag, self._target = database, task.dag, task.target
+        self._info = TaskInfo.of(task.dag, name or ", ".join(task.dag.outputs), task.constants)
 
     @classmethod
     def open(
-        cls,
-        stack: ExitStack,
-        database: DatabaseLike | None,
-        dag: ComputeDAG,
-        target: Target,
-        name: str,
+        cls, stack: ExitStack, database: DatabaseLike | None, task: SearchTask, name: str
     ) -> _Records:
         if database is not None and not isinstance(database, Database):
             database = stack.enter_context(Database(database))
-        return cls(database, dag, target, name)
+        return cls(database, task, name)
 
     def earlier(self) -> Iterator[tuple[Steps, Record]]:
         """The trials of earlier runs on a target like this one, in order."""
@@ -236,11 +260,6 @@ def _isolated(measurer: Measurer, task: MeasureTask) -> Measure:
         return measurer.stream([MeasureInput(steps, task.key) for steps in batch])
 
     return measure
-
-
-def _spaces(dag: ComputeDAG, target: Target, rules: Rules) -> list[Space]:
-    task = SearchTask(dag, target)
-    return [Space(task, sketch) for sketch in generate_sketches(task, rules=rules)]
 
 
 def _final(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -55,7 +55,7 @@ class TaskInfo:
     """A tuned computation as the database knows it.
 
     Attributes:
-        hash: The structural hash of the DAG.
+        hash: The structural hash of the DAG, which tells what inputs are constant.
         name: Words for a reader, such as `C2D(56, 56, 64, 64, 1, 1, 0)`.
         flops: Floating-point operations of one run.
         dag: The DAG as `ComputeDAG.to_json` gave it.
@@ -67,9 +67,17 @@ class TaskInfo:
     dag: str
 
     @classmethod
-    def of(cls, dag: ComputeDAG, name: str) -> TaskInfo:
-        """Describe a DAG."""
-        return cls(dag.structural_hash(), name, float(dag.flops()), json.dumps(dag.to_json()))
+    def of(cls, dag: ComputeDAG, name: str, constants: Sequence[str] = ()) -> TaskInfo:
+        """Describe a DAG some of whose inputs may be the same in every call."""
+        key = dag.structural_hash(constants)
+        return cls(key, name, float(dag.flops()), json.dumps(dag.to_json()))
+
+    @property
+    def constants(self) -> tuple[str, ...]:
+        """The inputs that are the same in every call, by name."""
+        _, _, places = self.hash.partition("+")
+        params = ComputeDAG.from_json(json.loads(self.dag)).params if places else ()
+        return tuple(params[int(place)][0] for place in places.split(",") if place)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from tensorc.ir.affine import Affine, FloorDiv, FloorMod, Opaque
 from tensorc.ir.dtype import DType
 from tensorc.ir.expr import Expr, Read
 from tensorc.ir.visit import expr_affines, walk_expr
-from tensorc.lower.pipeline import lower
+from tensorc.lower.pipeline import lower_split
 from tensorc.measure.compare import Tolerance, tolerance_for
 from tensorc.measure.task import MeasureTask
 from tensorc.runtime.arrays import Array, numpy_dtype
@@ -39,6 +39,7 @@ def make_task(
     inputs: Mapping[str, Array] | None = None,
     outputs: Mapping[str, Array] | None = None,
     naive_seconds: float | None = None,
+    constants: Sequence[str] = (),
     seed: int = 0,
 ) -> MeasureTask:
     """Make the task that measures candidates of a computation.
@@ -53,6 +54,7 @@ def make_task(
         inputs: Inputs by name; what is missing is random.
         outputs: The right outputs by name, all or none.
         naive_seconds: Time of the untuned program; measured if None.
+        constants: The inputs that are the same in every call, by name.
         seed: Seed of the random inputs.
 
     Raises:
@@ -66,7 +68,8 @@ def make_task(
             raise MeasureError(f"Bad input '{name}': expected one of {', '.join(arrays)}.")
         arrays[name] = np.ascontiguousarray(array)
     if outputs is None or naive_seconds is None:
-        computed, seconds = _run_untuned(state or initial_state(dag), target, params, arrays)
+        bound = {name: arrays[name] for name in constants}
+        computed, seconds = _run_untuned(state or initial_state(dag), target, params, arrays, bound)
         outputs = computed if outputs is None else outputs
         naive_seconds = seconds if naive_seconds is None else naive_seconds
     arrays.update((name, np.ascontiguousarray(array)) for name, array in outputs.items())
@@ -74,13 +77,14 @@ def make_task(
     if missing:
         raise MeasureError(f"Bad outputs of a task: expected one for '{missing[0]}' too.")
     return MeasureTask(
-        dag.structural_hash(),
+        dag.structural_hash(constants),
         params,
         tuple(arrays[param.name] for param in params),
         tolerances_of(dag, params),
         target,
         naive_seconds,
         dag,
+        tuple(constants),
     )
 
 
@@ -121,11 +125,18 @@ def tolerances_of(dag: ComputeDAG, params: Sequence[Param]) -> tuple[Tolerance, 
 
 
 def _run_untuned(
-    state: State, target: Target, params: Sequence[Param], arrays: Mapping[str, Array]
+    state: State,
+    target: Target,
+    params: Sequence[Param],
+    arrays: Mapping[str, Array],
+    constants: Mapping[str, Array],
 ) -> tuple[dict[str, Array], float]:
     """Outputs and time of a program."""
-    function = CompiledFunction(build(lower(state, target), target), threads=target.num_cores)
-    inputs = [arrays[param.name] for param in params if not param.is_output]
+    lowered = lower_split(state, target, constants)
+    artifact = build(lowered.main, target, prologue=lowered.prologue).renamed(lowered.names)
+    function = CompiledFunction(artifact, constants=constants, threads=target.num_cores)
+    free = [p.name for p in params if not p.is_output and p.name not in constants]
+    inputs = [arrays[name] for name in free]
     start = time.perf_counter()
     result = function(*inputs)
     seconds = time.perf_counter() - start

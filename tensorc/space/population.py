@@ -15,6 +15,7 @@ from tensorc.schedule.relations import extents
 from tensorc.schedule.stage import Annotation, At, AtLevel, Inlined, IterKind, Stage
 from tensorc.schedule.steps import AnnotationStep, LocateStep, MarkStep, PragmaStep, ReorderStep
 from tensorc.space.concrete import AUTO_UNROLL
+from tensorc.space.constants import constant_ops
 from tensorc.space.decisions import Tile
 from tensorc.space.draft import Draft
 from tensorc.space.inquiries import has_reduce, readers
@@ -35,7 +36,8 @@ _NEAR = 4
 
 def annotate(task: SearchTask, draft: Draft) -> Draft:
     """Append the population rules of a CPU."""
-    names = live_stages(draft)
+    constant = constant_ops(task, draft.state.dag)
+    names = [name for name in live_stages(draft) if name not in constant]
     untiled = [name for name in names if not draft.stage(name).relations]
     for name in names:
         draft = _vector_tile(task, draft, name)

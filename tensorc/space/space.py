@@ -15,6 +15,7 @@ from tensorc.schedule.steps import Step
 from tensorc.space.assembly import column_bounds, make_columns, shared_memory, tile_groups
 from tensorc.space.canonical import Canonical
 from tensorc.space.concrete import concrete_steps, recover_row
+from tensorc.space.constants import constant_ops
 from tensorc.space.constraints import Budget, Constraints
 from tensorc.space.decisions import Rows
 from tensorc.space.draft import Draft
@@ -128,7 +129,12 @@ class Space:
         bounds = self.bounds(rows)
         if self._plan is None:
             self._plan = make_plan(bounds.state, bounds, self.task.target)
-        return features(bounds.state, self.task.target, len(rows), self._plan, bounds)
+        values = features(bounds.state, self.task.target, len(rows), self._plan, bounds)
+        constant = constant_ops(self.task, bounds.state.dag)
+        free = [n for n, s in enumerate(self._plan.statements) if s.name in constant]
+        if free:
+            values[:, free] = 0.0  # computed before all calls
+        return values
 
     def state(self, rows: Rows) -> State:
         """The state of a whole population at once."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tensorc.target import Target
@@ -18,25 +18,38 @@ class SearchTask:
     Attributes:
         dag: The computation.
         target: The machine.
+        constants: The inputs that are the same in every call, by name and in call order. What
+            depends on them only is computed once, outside of all calls.
+
+    Raises:
+        TEError: A constant is no input of the computation.
     """
 
     dag: ComputeDAG
     target: Target
+    constants: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        named = self.dag.inputs_named(self.constants)
+        object.__setattr__(self, "constants", named)
 
     @classmethod
     def of(
-        cls, subject: SearchTask | ComputeDAG | Sequence[Tensor], target: Target | str = "llvm"
+        cls,
+        subject: SearchTask | ComputeDAG | Sequence[Tensor],
+        target: Target | str = "llvm",
+        constants: Iterable[str] = (),
     ) -> SearchTask:
         """Return `subject` itself, or the task of a computation given as tensors or as a DAG."""
         if isinstance(subject, SearchTask):
             return subject
         dag = subject if isinstance(subject, ComputeDAG) else ComputeDAG.from_tensors(subject)
-        return cls(dag, Target.of(target))
+        return cls(dag, Target.of(target), tuple(constants))
 
     @property
     def key(self) -> str:
         """A name that equal computations on equal machines share, whatever they are called."""
-        text = f"{self.dag.structural_hash()} {self.target}"
+        text = f"{self.dag.structural_hash(self.constants)} {self.target}"
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def __eq__(self, other: object) -> bool:

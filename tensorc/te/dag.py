@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from tensorc.ir.affine import affine_variables
 from tensorc.ir.printer import print_expr
+from tensorc.support.errors import TEError
 from tensorc.te.access import (
     Access,
     accesses,
@@ -169,9 +170,28 @@ class ComputeDAG:
     def _hash(self) -> str:
         return structural_hash(self.ops, self.params)
 
-    def structural_hash(self) -> str:
-        """A hash of what is computed, which does not depend on names."""
-        return self._hash
+    def structural_hash(self, constants: Iterable[str] = ()) -> str:
+        """A hash of what is computed, which does not depend on names.
+
+        With inputs that are the same in every call, their places among the parameters follow: the
+        fastest schedule is then another one.
+        """
+        names = self.inputs_named(constants)
+        places = [str(n) for n, (name, _) in enumerate(self.params) if name in names]
+        return f"{self._hash}+{','.join(places)}" if places else self._hash
+
+    def inputs_named(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The names of inputs in call order, each once.
+
+        Raises:
+            TEError: if one of them is no input.
+        """
+        inputs = [name for name, _ in self.params if self.by_name[name].is_placeholder]
+        wanted = set(names)
+        for name in sorted(wanted - set(inputs)):
+            listed = ", ".join(f"'{known}'" for known in inputs)
+            raise TEError(f"Unknown constant '{name}': expected one of {listed}.")
+        return tuple(name for name in inputs if name in wanted)
 
     def to_json(self) -> Json:
         """The whole program as JSON values."""

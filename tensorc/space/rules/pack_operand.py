@@ -9,6 +9,8 @@ from tensorc.arith.sizes import Size
 from tensorc.ir.affine import Affine, affine_variables, variable
 from tensorc.schedule.access import accesses
 from tensorc.schedule.steps import CacheReadStep, Col, Layout
+from tensorc.space.constants import constant_ops
+from tensorc.space.decisions import Tile
 from tensorc.space.draft import Condition, Draft, Expansion
 from tensorc.space.inquiries import readers
 from tensorc.space.population import register_tiles, vector_tile
@@ -28,53 +30,100 @@ class PackOperand:
     After:   B.global(jo, k, ji) = B(k, jo*t + ji)
              C(i, j) += A(i, k)*B.global(j//t, k, j%t)
 
-    where `t` is the length of the vector loop. Where the copy is made is decided later.
+    where `t` is the length of the vector loop. Where the copy is made is decided later. Of what is
+    constant a copy costs nothing: there is one for each reader, along the rows of its tile if not
+    along its vectors.
     """
 
     def meets(self, task: SearchTask, draft: Draft, stage: str) -> Condition:
         """Apply to inputs that one tiled stage reads again and again, in rows far apart."""
-        place = _panel(draft, stage)
-        if place is None or _reuse(draft, stage) < _LEAST_REUSE:
+        if stage in constant_ops(task, draft.state.dag):
+            panels = _constant_panels(draft, stage)
+            surely = any(panel.is_vector for panel in panels)
+            unsure = Condition.APPLY if panels else Condition.SKIP
+            return Condition.APPLY_AND_SKIP_REST if surely else unsure
+        panel = _panel(draft, stage)
+        if panel is None or _reuse(draft, stage) < _LEAST_REUSE:
             return Condition.SKIP
         op = draft.op(stage)
-        if place != len(op.shape) - 1:
+        if panel.dimension != len(op.shape) - 1:
             return Condition.APPLY_AND_SKIP_REST  # without it every vector is gathered
         near = op.shape[-1] * op.dtype.itemsize <= _NEAR_ROWS
         return Condition.SKIP if near else Condition.APPLY
 
     def apply(self, task: SearchTask, draft: Draft, stage: str) -> Expansion:
-        """Add the copy."""
-        (reader,) = readers(draft, stage)
-        tile = vector_tile(register_tiles(draft, reader))
-        dimension = _panel(draft, stage)
-        assert tile is not None
-        assert dimension is not None
-        (indices,) = accesses(draft.state, reader)[stage]
-        spatial = set(draft.op(reader).axes)
-        others = [d for d in range(len(indices)) if d != dimension]
-        outer = [d for d in others if set(affine_variables(indices[d])) <= spatial]
-        inner = [d for d in others if d not in outer]
-        layout = Layout(
-            dimension,
-            Col(tile.first + tile.count - 1),
-            (*outer, dimension, *inner, len(indices)),
-        )
-        packed = draft.do(CacheReadStep(stage, "global", (reader,), layout))
+        """Add the copies."""
+        if stage in constant_ops(task, draft.state.dag):
+            panels = _constant_panels(draft, stage)
+        else:
+            panels = [panel for panel in [_panel(draft, stage)] if panel is not None]
+        packed = draft
+        for panel in panels:
+            layout = _layout(draft, stage, panel)
+            packed = packed.do(CacheReadStep(stage, "global", (panel.reader,), layout))
         return [(packed, draft.before(stage))]
 
 
-def _panel(draft: Draft, stage: str) -> int | None:
-    """The dimension of an input that a tiled reader's vector axis walks, and nothing else."""
-    if stage in draft.state.stages or len(draft.op(stage).dtypes) > 1:
+@dataclass(frozen=True, slots=True)
+class _Panel:
+    """A way to pack: the dimension of the operand along which the tile of a reader walks."""
+
+    reader: str
+    dimension: int
+    tile: Tile
+    is_vector: bool
+
+
+def _panel(draft: Draft, stage: str) -> _Panel | None:
+    """The dimension of an input that its only reader's vector axis walks, and nothing else."""
+    if stage in draft.state.stages:
         return None
     found = readers(draft, stage)
-    if len(found) != 1 or found[0] not in draft.state.dag.read_by[stage]:
+    panel = _panel_of(draft, stage, found[0]) if len(found) == 1 else None
+    return panel if panel is not None and panel.is_vector else None
+
+
+def _constant_panels(draft: Draft, stage: str) -> list[_Panel]:
+    """The panels of every reader that has one."""
+    found = [_panel_of(draft, stage, reader) for reader in readers(draft, stage)]
+    return [panel for panel in found if panel is not None]
+
+
+def _panel_of(draft: Draft, stage: str, reader: str) -> _Panel | None:
+    """The panel for a tiled reader: along its vectors, or else along rows of its tile."""
+    if len(draft.op(stage).dtypes) > 1 or reader not in draft.state.dag.read_by[stage]:
         return None
-    tile = vector_tile(register_tiles(draft, found[0]))
-    places = accesses(draft.state, found[0])[stage]
-    if tile is None or len(places) != 1 or not draft.op(found[0]).reduce_axes:
+    tiles = register_tiles(draft, reader)
+    vector, places = vector_tile(tiles), accesses(draft.state, reader)[stage]
+    if vector is None or len(places) != 1 or not draft.op(reader).reduce_axes:
         return None
-    return _walked(places[0], tile.iterator)
+    for tile in (vector, *(t for t in reversed(tiles) if t != vector and t.extent > 1)):
+        dimension = _walked(places[0], tile.iterator)
+        if dimension is not None:
+            return _Panel(reader, dimension, tile, is_vector=tile == vector)
+    return None
+
+
+def _layout(draft: Draft, stage: str, panel: _Panel) -> Layout:
+    """Panels outside, then what reductions walk, in the order of their loops, then a panel's row."""
+    (indices,) = accesses(draft.state, panel.reader)[stage]
+    reduce_axes = [axis for axis, _ in draft.op(panel.reader).reduce_axes]
+    others = [d for d in range(len(indices)) if d != panel.dimension]
+    depth = {
+        d: min(
+            (reduce_axes.index(v) for v in affine_variables(indices[d]) if v in reduce_axes),
+            default=-1,
+        )
+        for d in others
+    }
+    outer = [d for d in others if depth[d] < 0]
+    inner = sorted((d for d in others if depth[d] >= 0), key=lambda d: depth[d])
+    tile = panel.tile
+    return Layout(
+        panel.dimension,
+        Col(tile.first + tile.count - 1),
+        (*outer, panel.dimension, *inner, len(indices)),
+    )
 
 
 def _walked(indices: tuple[Affine, ...], axis: str) -> int | None:

@@ -15,6 +15,7 @@ from tensorc.space.rules.always_inline import AlwaysInline
 from tensorc.space.rules.cross_thread_reduction import CrossThreadReduction
 from tensorc.space.rules.inline_padding import InlinePadding
 from tensorc.space.rules.inline_transposition import InlineTransposition
+from tensorc.space.rules.keep_constant import KeepConstant
 from tensorc.space.rules.multi_level_tiling import MultiLevelTiling
 from tensorc.space.rules.multi_level_tiling_with_fusion import MultiLevelTilingWithFusion
 from tensorc.space.rules.pack_operand import PackOperand
@@ -60,7 +61,8 @@ _ANSOR: Final = RuleSet(
 
 # Ansor's and what it lacks: data layout and borders are part of the space (on CPUs).
 _DEFAULT: Final = RuleSet(
-    cpu=(PackOperand(), InlinePadding(), InlineTransposition(), *_ANSOR.cpu), gpu=_ANSOR.gpu
+    cpu=(PackOperand(), KeepConstant(), InlinePadding(), InlineTransposition(), *_ANSOR.cpu),
+    gpu=_ANSOR.gpu,
 )
 
 RULE_SETS: Final[Mapping[str, RuleSet]] = MappingProxyType({"ansor": _ANSOR, "default": _DEFAULT})
