@@ -71,7 +71,9 @@ def find_tile(
     index = flatten(view, [placed.instance.values[a] for a in placed.op.axes], fusions)
     if any(v not in inner for v in affine_variables(index)):
         return None
-    vectors = -(-prod(shape) // lanes) if _has_vectors(leaves[start:]) else prod(shape)
+    # Elements that are walked in steps leave gaps in the tile, which take no registers.
+    held = min(prod(shape), prod(leaf.extent for leaf in leaves[start:] if not leaf.reduce))
+    vectors = -(-held // lanes) if _has_vectors(leaves[start:]) else held
     return Tile(start, shape, index) if 0 < vectors <= MAX_VECTORS else None
 
 

@@ -60,7 +60,7 @@ def test_a_schedule_has_the_features_of_its_row(name: str) -> None:
 
 
 def depends_on_fusion(name: str) -> bool:
-    parts = ("loops", "_number", "_inner", "intensity", "buffer", "bytes_past", "efficiency")
+    parts = ("loops", "_number", "_inner", "intensity", "buffer", "past", "efficiency", "tile_l")
     # Index arithmetic of a population is not simplified: its sizes are not known.
     return any(
         part in name for part in (*parts, "register", "tile_", "accumulators", "copies", "int_")

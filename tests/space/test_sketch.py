@@ -19,7 +19,7 @@ from tensorc.space.sketch import Sketch, generate_sketches
 from tensorc.space.task import SearchTask
 from tensorc.support.errors import ScheduleError
 from tensorc.te.tensor import Tensor
-from tests.space.workloads import conv2d_nhwc
+from tests.space.workloads import conv2d_nhwc, transposed
 from tests.te import workloads
 
 CPU = "llvm -num-cores=4"
@@ -255,6 +255,31 @@ def test_default_rules_pack_what_vectors_would_gather() -> None:
         assert step.stage == "W"
         assert step.layout is not None
         assert step.layout.order == (0, 1, 2)
+
+
+def test_phases_of_a_transposed_convolution_are_outside_of_all_tiles() -> None:
+    """Its places are hit at multiples of the stride: the rest is skipped as a whole."""
+    found = generate_sketches(transposed(4, 2, 1), CPU)
+    split = [s for s in found if "for h.1 (0,2)" in str(s)]
+    assert 0 < len(split) < len(found)
+    for sketch in split:
+        loops = [line.strip().split()[1] for line in str(sketch).splitlines() if "for " in line]
+        mine = loops[loops.index("h.1") :]
+        assert mine[:2] == ["h.1", "w.1"]
+        assert mine.index("co.1") < mine.index("rh.1") < mine.index("rw.1") < mine.index("rc.0")
+
+
+def test_conditions_on_whole_strides_have_no_phases() -> None:
+    """Of `2*i % 2 == 0` every place is hit; `k` alone decides nothing about a tile."""
+    A, B = te.placeholder((32, 32), name="A"), te.placeholder((32, 32), name="B")
+    k = te.reduce_axis((0, 32), name="k")
+
+    def masked(i: te.Expr, j: te.Expr) -> te.Expr:
+        hit = te.indexmod(2 * i + k, 2).equal(0)
+        return te.sum(te.if_then_else(hit, A[i, k], te.const(0.0)) * B[k, j], axis=k)
+
+    C = te.compute((32, 32), masked, name="C")
+    assert not any("for k.1 (0,2)" in str(s) for s in generate_sketches([A, B, C], CPU))
 
 
 def test_an_unknown_rule_set_is_refused() -> None:

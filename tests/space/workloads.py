@@ -40,6 +40,12 @@ def depthwise(size: int, channels: int) -> list[Tensor]:
     return [data, kernel, topi.depthwise_conv2d_nhwc(data, kernel, stride=1, padding=1)]
 
 
+def transposed(kernel: int, stride: int, padding: int) -> list[Tensor]:
+    data = te.placeholder((1, 3, 4, 5), name="data")
+    weight = te.placeholder((kernel, kernel, 5, 24), name="weight")
+    return [data, weight, topi.conv2d_transpose_nhwc(data, weight, stride, padding)]
+
+
 SMALL: Final[dict[str, Callable[[], list[Tensor]]]] = {
     "matmul": lambda: ansor.matmul(13, 40, 24),
     "long_matmul": lambda: ansor.matmul(8, 8, 512),
@@ -48,6 +54,8 @@ SMALL: Final[dict[str, Callable[[], list[Tensor]]]] = {
     "double_matmul": lambda: ansor.double_matmul(24),
     "conv_bn_relu": lambda: ansor.conv2d_nchw_bn_relu(1, 6, 14, 8, 8, 3, 1, 1),
     "conv_nhwc": lambda: conv2d_nhwc(1, 6, 4, 136),
+    "transposed": lambda: transposed(4, 2, 1),
+    "odd_transposed": lambda: transposed(5, 3, 1),
     "depthwise": lambda: depthwise(8, 24),
     "winograd": lambda: ansor.conv2d_winograd_nhwc(1, 8, 8, 8, 16, 3, 1, 1),
     "max_pool": lambda: ansor.max_pool2d(1, 6, 10, 16, 1),

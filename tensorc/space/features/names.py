@@ -61,6 +61,7 @@ _MACHINE: Final = (
     "unrolled_copies",
     "iterations_per_task",
     "tile_loads",
+    "tile_lines_per_set",
     "register_run",
     "bytes_past_l3",
 )

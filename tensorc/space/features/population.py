@@ -20,6 +20,9 @@ from tensorc.target import Target
 
 Features = NDArray[np.float32]
 
+# Lines that a set of the first-level cache holds, as of most processors.
+_WAYS = 8
+
 
 def features(
     state: State,
@@ -172,6 +175,7 @@ class _Population:
             copies,
             loops.total / tasks,
             _tile_loads(plan, loops, stride, lanes),
+            _lines_per_set(plan, loops, stride, target),
             _register_run(plan, loops),
             _moved_past(target.l3_bytes, plan, loops, parts),
         ]
@@ -202,10 +206,15 @@ def _kinds(plan: StatementPlan, loops: LoopArrays) -> list[bool]:
     return [k >= loops.first and reduces for k, reduces in enumerate(kinds)]
 
 
+def _tile_start(plan: StatementPlan, loops: LoopArrays) -> int:
+    """The number of the first loop inside the last reduction."""
+    reduces = _kinds(plan, loops)
+    return max((k + 1 for k, reduce in enumerate(reduces) if reduce), default=loops.first)
+
+
 def _tile_loads(plan: StatementPlan, loops: LoopArrays, stride: Floats, lanes: int) -> Floats:
     """Loads of one step of the innermost reduction: vectors, broadcasts, elements of gathers."""
-    reduces = _kinds(plan, loops)
-    start = max((k + 1 for k, reduce in enumerate(reduces) if reduce), default=loops.first)
+    start = _tile_start(plan, loops)
     total = np.zeros(loops.extents.shape[1])
     for b, buffer in enumerate(plan.buffers):
         if not buffer.is_read or buffer.is_written:
@@ -217,6 +226,25 @@ def _tile_loads(plan: StatementPlan, loops: LoopArrays, stride: Floats, lanes: i
                 loads = loads * np.where(near, np.ceil(loops.extents[k] / lanes), loops.extents[k])
         total = total + loads
     return total
+
+
+def _lines_per_set(
+    plan: StatementPlan, loops: LoopArrays, stride: Floats, target: Target
+) -> Floats:
+    """How many lines that a tile reads at a time share a set of the first cache, at most.
+
+    Rows whose distance is a power of two fall into few sets, and drive each other out.
+    """
+    most = np.ones(loops.extents.shape[1])
+    sets = max(target.l1_bytes // (_WAYS * target.cache_line_bytes), 1)
+    for b, buffer in enumerate(plan.buffers):
+        for k in range(_tile_start(plan, loops), loops.count):
+            if plan.moved[b, k] and buffer.is_read:
+                apart = np.abs(stride[b, k]) * buffer.item_bytes / target.cache_line_bytes
+                whole = (apart >= 1) & (apart == np.floor(apart))
+                used = sets // np.gcd(np.where(whole, apart, 1).astype(np.int64), sets)
+                most = np.maximum(most, np.where(whole, loops.extents[k] / used, 1.0))
+    return most
 
 
 def _register_run(plan: StatementPlan, loops: LoopArrays) -> Floats:
@@ -233,9 +261,7 @@ def _register_run(plan: StatementPlan, loops: LoopArrays) -> Floats:
     return run
 
 
-def _moved_past(
-    cache: int, plan: StatementPlan, loops: LoopArrays, parts: Touched
-) -> Floats:
+def _moved_past(cache: int, plan: StatementPlan, loops: LoopArrays, parts: Touched) -> Floats:
     """Bytes that come from beyond a cache.
 
     The largest loops whose data fits work in the cache. What they touch of a buffer is fetched

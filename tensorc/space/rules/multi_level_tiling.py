@@ -15,10 +15,13 @@ _KINDS = {"S": IterKind.SPATIAL, "R": IterKind.REDUCE}
 _WHOLE = "auto_scheduler_no_split_at_inner"
 
 
-def tile(draft: Draft, stage: str, structure: str) -> tuple[Draft, tuple[int | None, ...]]:
+def tile(
+    draft: Draft, stage: str, structure: str, outside: Sequence[str] = ()
+) -> tuple[Draft, tuple[int | None, ...]]:
     """Split every loop as often as its letter occurs and put level inside level.
 
-    Axes of the attribute `auto_scheduler_no_split_at_inner` stay whole in the innermost level.
+    Axes of the attribute `auto_scheduler_no_split_at_inner` stay whole in the innermost level,
+    loops in `outside` stay whole around the first level of their kind.
 
     Returns:
         The draft, and for each spatial axis the number of the step that split it, None if whole.
@@ -27,7 +30,11 @@ def tile(draft: Draft, stage: str, structure: str) -> tuple[Draft, tuple[int | N
     splits: list[int | None] = []
     names: dict[IterKind, list[str]] = {IterKind.SPATIAL: [], IterKind.REDUCE: []}
     inner: dict[IterKind, list[str]] = {IterKind.SPATIAL: [], IterKind.REDUCE: []}
+    around: dict[IterKind, list[str]] = {IterKind.SPATIAL: [], IterKind.REDUCE: []}
     for i in draft.stage(stage).iterators:
+        if i.name in outside:
+            around[i.kind].append(i.name)
+            continue
         if i.kind is IterKind.SPATIAL:
             splits.append(None if i.name in whole else len(draft.state.steps))
         if i.name in whole:
@@ -39,6 +46,8 @@ def tile(draft: Draft, stage: str, structure: str) -> tuple[Draft, tuple[int | N
     order: list[str] = []
     for place, letter in enumerate(structure):
         kind = _KINDS[letter]
+        if letter not in structure[:place]:
+            order += around[kind]
         if letter not in structure[place + 1 :]:
             order += inner[kind]
         order += [f"{name}.{structure[:place].count(letter)}" for name in names[kind]]

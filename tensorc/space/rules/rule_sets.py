@@ -22,6 +22,7 @@ from tensorc.space.rules.pack_operand import PackOperand
 from tensorc.space.rules.simplify_compute_with_const_tensor import SimplifyComputeWithConstTensor
 from tensorc.space.rules.skip_stage import SkipStage
 from tensorc.space.rules.special_compute_location import SpecialComputeLocation
+from tensorc.space.rules.split_phases import SplitPhases
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,14 @@ _ANSOR: Final = RuleSet(
 
 # Ansor's and what it lacks: data layout and borders are part of the space (on CPUs).
 _DEFAULT: Final = RuleSet(
-    cpu=(PackOperand(), KeepConstant(), InlinePadding(), InlineTransposition(), *_ANSOR.cpu),
+    cpu=(
+        PackOperand(),
+        KeepConstant(),
+        InlinePadding(),
+        InlineTransposition(),
+        SplitPhases(_CPU),
+        *_ANSOR.cpu,
+    ),
     gpu=_ANSOR.gpu,
 )
 

@@ -1,0 +1,81 @@
+"""Tile the phases of a strided condition apart, so that no multiplication by its zeros is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import gcd
+
+from tensorc.ir.affine import Affine, FloorMod
+from tensorc.ir.expr import Select
+from tensorc.ir.visit import walk_expr
+from tensorc.schedule.access import body_of
+from tensorc.schedule.steps import SplitStep
+from tensorc.space.draft import Condition, Draft, Expansion
+from tensorc.space.inquiries import has_reduce, is_cached, needs_tiling
+from tensorc.space.rules.multi_level_tiling import tile
+from tensorc.space.task import SearchTask
+
+
+@dataclass(frozen=True, slots=True)
+class SplitPhases:
+    """Split the axes of a condition "the place is a multiple of `s`" by `s`, and tile the rest.
+
+    Before:  C(h) += (A((h + r)//2) if (h + r)%2 == 0 else 0)*B(r)
+    After:   for h.1 (0,2)          the phase
+               for h.0.0, h.0.1     tiles of what has this phase
+                 for r.1 (0,2)      skipped as a whole unless (h.1 + r.1)%2 == 0
+                   for r.0.0, h.0.2, r.0.1, h.0.3
+
+    The loops of the phases are outside of all tiles, so that a register tile has one phase: all of
+    its elements need the same terms.
+
+    Attributes:
+        structure: The levels of the tiles, as in `MultiLevelTiling`.
+    """
+
+    structure: str
+
+    def meets(self, task: SearchTask, draft: Draft, stage: str) -> Condition:
+        """Apply to stages with reuse that add terms at multiples of a stride only."""
+        if not needs_tiling(draft, stage) or is_cached(draft, stage):
+            return Condition.SKIP
+        found = _phases(draft, stage) if has_reduce(draft, stage) else {}
+        spatial = set(draft.op(stage).axes) & set(found)
+        return Condition.APPLY if spatial and spatial != set(found) else Condition.SKIP
+
+    def apply(self, task: SearchTask, draft: Draft, stage: str) -> Expansion:
+        """Split, and tile inside the phases."""
+        phases = _phases(draft, stage)
+        for axis, stride in phases.items():
+            draft = draft.do(SplitStep(stage, axis, (stride,)))
+        tiled, _ = tile(draft, stage, self.structure, tuple(f"{axis}.1" for axis in phases))
+        return [(tiled, draft.before(stage))]
+
+
+def _phases(draft: Draft, stage: str) -> dict[str, int]:
+    """The axes that decide whether a place is a multiple of a stride, with that stride."""
+    op = draft.op(stage)
+    extents = op.extents()
+    strides: dict[str, int] = {}
+    for place, stride in _strided(draft, stage):
+        for axis, step in place.terms:
+            # An axis that is walked in whole strides does not change the phase.
+            if not isinstance(axis, str) or gcd(int(step), stride) != 1:
+                continue
+            extent = extents[axis]
+            if isinstance(extent, int) and extent >= stride and axis not in strides:
+                strides[axis] = stride
+    return {axis: strides[axis] for axis in extents if axis in strides}
+
+
+def _strided(draft: Draft, stage: str) -> Iterator[tuple[Affine, int]]:
+    """The places `p` and strides `s` of conditions `p % s == 0`, written `-(p % s) >= 0`."""
+    for value in body_of(draft.state, stage):
+        for node in walk_expr(value):
+            for condition in node.conditions if isinstance(node, Select) else ():
+                if condition.const != 0 or len(condition.terms) != 1:
+                    continue
+                ((atom, factor),) = condition.terms
+                if isinstance(atom, FloorMod) and isinstance(atom.divisor, int) and factor < 0:
+                    yield atom.affine, atom.divisor
