@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from tensorc.arith.affine import Env, interval, substitute
+from tensorc.arith.bounds import undecided
 from tensorc.ir.affine import Affine
 from tensorc.ir.expr import Load, lanes_of
 from tensorc.ir.func import Buffer
-from tensorc.ir.stmt import For, ForKind, Stmt, Store, sub_statements
+from tensorc.ir.stmt import For, ForKind, IfThenElse, Stmt, Store, sub_statements
 from tensorc.ir.visit import stmt_exprs
 
 Access: TypeAlias = tuple[int, int]  # first element, number of elements
@@ -41,6 +42,7 @@ class Slot:
 @dataclass(slots=True)
 class _Accesses:
     name: str
+    size: int
     found: set[Access] = field(default_factory=set)
 
     def visit(self, s: Stmt, env: dict[str, Any]) -> None:
@@ -48,9 +50,12 @@ class _Accesses:
             self.add(index, lanes, stride, env)
         if isinstance(s, For):
             self.loop(s, env)
-            return
-        for part in sub_statements(s):
-            self.visit(part, env)
+        elif isinstance(s, IfThenElse):
+            for part in live_sides(s, env):
+                self.visit(part, env)
+        else:
+            for part in sub_statements(s):
+                self.visit(part, env)
 
     def direct(self, s: Stmt) -> Iterator[tuple[Affine, int, int]]:
         if isinstance(s, Store) and s.buffer.name == self.name:
@@ -63,11 +68,13 @@ class _Accesses:
         settled = substitute(index, {}, env)
         if settled.terms or (lanes > 1 and stride != 1):
             raise _IsArrayError
+        if settled.const < 0 or settled.const + lanes > self.size:
+            raise _IsArrayError  # never reached, but its conditions do not show that
         self.found.add((settled.const, lanes))
 
     def loop(self, s: For, env: dict[str, Any]) -> None:
         if s.kind is ForKind.PARALLEL:
-            inside = _Accesses(self.name)
+            inside = _Accesses(self.name, self.size)
             inside.body(s, (s.start, s.start + s.extent - 1), env)
             if inside.found:
                 raise _IsArrayError
@@ -89,9 +96,16 @@ def loop_env(s: For, values: tuple[int, int], env: Mapping[str, Any]) -> dict[st
     return inner
 
 
+def live_sides(s: IfThenElse, env: Env) -> tuple[Stmt, ...]:
+    """The sides of a branch that can be taken where variables have these ranges."""
+    left = undecided(tuple(substitute(a, {}, env) for a in s.conditions), env)
+    sides = (s.orelse,) if left is None else (s.then, s.orelse) if left else (s.then,)
+    return tuple(side for side in sides if side is not None)
+
+
 def slots_of(buffer: Buffer, body: Stmt, env: Env, prefix: str) -> tuple[Slot, ...] | None:
     """The variables for a buffer, None if it has to be an array."""
-    accesses = _Accesses(buffer.name)
+    accesses = _Accesses(buffer.name, buffer.size)
     try:
         accesses.visit(body, dict(env))
     except _IsArrayError:

@@ -216,6 +216,38 @@ def test_irregular_local_buffer_becomes_an_array(run: Run, body: str) -> None:
     same(run, func, [np.zeros(1, np.float32)])
 
 
+def test_accesses_on_sides_that_are_not_taken_are_none_of_a_local_buffer(run: Run) -> None:
+    body = """T = allocate((8,), 'float32', 'local')
+for i in unrolled(0, 8):
+    T[i] = A[i]
+for i in unrolled(0, 4):
+    if i - 1 >= 0:
+        if 2 - i >= 0:
+            o[2*i] = T[3*i - 2]
+        else:
+            o[2*i] = T[7]
+    else:
+        o[2*i] = 5.0
+"""
+    func = kernel(body, A="(8,), 'float32'", o="(8,), 'float32'")
+    assert "float T[8]" not in emit_c(func, TARGET)
+    same(run, func, [np.arange(8, dtype=np.float32), np.zeros(8, np.float32)])
+
+
+def test_a_local_buffer_with_an_access_outside_that_is_not_reached_is_an_array(run: Run) -> None:
+    body = """T = allocate((8,), 'float32', 'local')
+for i in unrolled(0, 8):
+    T[i] = A[i]
+for j in serial(0, 2):
+    for i in unrolled(0, 4):
+        if j - 1 >= 0 and 0 - j >= 0:
+            o[i] = T[i - 8]
+    o[j] = T[7]
+"""
+    func = kernel(body, A="(8,), 'float32'", o="(8,), 'float32'")
+    same(run, func, [np.arange(8, dtype=np.float32), np.zeros(8, np.float32)])
+
+
 PARALLEL = """S = allocate((16,), 'float32', 'workspace')
 for k in serial(0, 8):
     S[k] = 3.0 * A[k]
