@@ -49,6 +49,7 @@ from kernels_ref.matmul import batch_matmul, dense, matmul, transpose_batch_matm
 from kernels_ref.nn import (
     avg_pool2d_nchw,
     bias_add,
+    bias_gelu,
     conv2d_bn_relu,
     gelu,
     gelu_tanh,
@@ -70,6 +71,7 @@ __all__ = [
     "avg_pool2d_nchw",
     "batch_matmul",
     "bias_add",
+    "bias_gelu",
     "cast",
     "ceil",
     "clip",

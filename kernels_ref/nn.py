@@ -61,6 +61,12 @@ def bias_add(data: Array, bias: Array, axis: int = -1) -> Array:
     return narrow(widen(data) + widen(column), data.dtype)
 
 
+def bias_gelu(data: Array, bias: Array) -> Array:
+    """`gelu(bias_add(data, bias))`, rounded once."""
+    wide = widen(data) + widen(bias)
+    return narrow(0.5 * wide * (1.0 + erf(wide / math.sqrt(2.0))), data.dtype)
+
+
 def conv2d_bn_relu(
     data: Array,
     weight: Array,

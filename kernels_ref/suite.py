@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -46,7 +46,7 @@ class Problem:
     arguments: tuple[Argument, ...]
     output_shape: Shape
     flops: int
-    options: tuple[tuple[str, int], ...] = ()
+    options: tuple[tuple[str, int | Shape], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ class Workload:
         sizes: the names of the numbers in a shape, batch left out.
         shapes: the four shapes, each in the order of `sizes`.
         problem: what a batch size and a shape become.
+        weights: the arguments that a trained model holds: the same in every call.
     """
 
     code: str
@@ -68,6 +69,7 @@ class Workload:
     sizes: tuple[str, ...]
     shapes: tuple[Shape, ...]
     problem: Callable[[int, Shape], Problem]
+    weights: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,12 @@ class Case:
         return self.problem.arguments
 
     @property
-    def kwargs(self) -> dict[str, int]:
+    def weights(self) -> tuple[str, ...]:
+        """The names of the arguments that are constants where the operator is deployed."""
+        return self.workload.weights
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
         """The kernel's arguments after the tensors: stride, padding and the like."""
         return dict(self.problem.options)
 
@@ -137,18 +144,25 @@ class Case:
 
 
 def cases(
-    op: str | None = None, shape: int | None = None, batch: tuple[int, ...] = (1, 16)
+    op: str | None = None,
+    shape: int | None = None,
+    batch: tuple[int, ...] = (1, 16),
+    workloads: tuple[Workload, ...] | None = None,
 ) -> tuple[Case, ...]:
     """The suite, or the part of it with code `op`, shape number `shape` (from 1) and `batch` sizes.
+
+    Other `workloads` than those of the suite are selected from in the same way.
 
     Raises:
         ValueError: there is no such code or shape.
     """
-    if op is not None and op not in CODES:
-        raise ValueError(f"No workload is called '{op}'; the codes are {', '.join(CODES)}.")
+    chosen = WORKLOADS if workloads is None else workloads
+    codes = [workload.code for workload in chosen]
+    if op is not None and op not in codes:
+        raise ValueError(f"No workload is called '{op}'; the codes are {', '.join(codes)}.")
     selected = tuple(
         Case(workload, index, size)
-        for workload in WORKLOADS
+        for workload in chosen
         for index in range(1, len(workload.shapes) + 1)
         for size in batch
         if op in (None, workload.code) and shape in (None, index)
@@ -307,6 +321,7 @@ WORKLOADS: tuple[Workload, ...] = (
             (32, 512, 512, 3, 1, 1),
         ),
         problem=partial(_convolution, rank=1),
+        weights=("weight",),
     ),
     Workload(
         code="C2D",
@@ -315,6 +330,7 @@ WORKLOADS: tuple[Workload, ...] = (
         sizes=_CONV2D_SIZES,
         shapes=_CONV2D_SHAPES,
         problem=partial(_convolution, rank=2),
+        weights=("weight",),
     ),
     Workload(
         code="C3D",
@@ -323,6 +339,7 @@ WORKLOADS: tuple[Workload, ...] = (
         sizes=("D", *_CONV2D_SIZES),
         shapes=tuple((16, *shape) for shape in _CONV2D_SHAPES),
         problem=partial(_convolution, rank=3),
+        weights=("weight",),
     ),
     Workload(
         code="GMM",
@@ -344,6 +361,7 @@ WORKLOADS: tuple[Workload, ...] = (
             (7, 7, 512, 512, 3, 1, 1, 1, 4),
         ),
         problem=partial(_convolution, rank=2),
+        weights=("weight",),
     ),
     Workload(
         code="DIL",
@@ -352,6 +370,7 @@ WORKLOADS: tuple[Workload, ...] = (
         sizes=(*_CONV2D_SIZES, "dilation"),
         shapes=tuple((*shape, 2) for shape in _CONV2D_SHAPES),
         problem=partial(_convolution, rank=2),
+        weights=("weight",),
     ),
     Workload(
         code="DEP",
@@ -365,6 +384,7 @@ WORKLOADS: tuple[Workload, ...] = (
             (7, 7, 1024, 3, 1, 1),
         ),
         problem=_depthwise,
+        weights=("weight",),
     ),
     Workload(
         code="T2D",
@@ -378,6 +398,7 @@ WORKLOADS: tuple[Workload, ...] = (
             (32, 32, 64, 3, 4, 2, 1),
         ),
         problem=_conv2d_transpose,
+        weights=("weight",),
     ),
     Workload(
         code="CAP",
@@ -391,6 +412,7 @@ WORKLOADS: tuple[Workload, ...] = (
             (8, 8, 16, 16, 3, 1, 1),
         ),
         problem=_conv2d_capsule,
+        weights=("weight",),
     ),
     Workload(
         code="NRM",
@@ -420,6 +442,7 @@ WORKLOADS: tuple[Workload, ...] = (
             (7, 7, 512, 512, 3, 1, 1),
         ),
         problem=_conv2d_bn_relu,
+        weights=("weight", "bias", "bn_scale", "bn_offset"),
     ),
     Workload(
         code="TBG",

@@ -14,15 +14,17 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from kernels_ref.suite import CODES, Case, cases
+from kernels_ref import extra, suite
+from kernels_ref.suite import Case, cases
 from tensorc import __version__
-from tensorc.cli import progress
-from tensorc.cli.bench_table import BenchTable, mean
+from tensorc.cli import bench_chart, progress, roofline
+from tensorc.cli.bench_table import BEST, BenchTable, is_memory_bound, mean, ratio_to
 from tensorc.cli.parameters import FILE, as_target, ensure_writable, thread_count
 from tensorc.cli.peers import choose
 from tensorc.cli.peers.peer import Peer
-from tensorc.cli.race import NAIVE, Budget, Outcome, measured_peak, race
+from tensorc.cli.race import NAIVE, Budget, Outcome, race
 from tensorc.cli.workload import Workload
+from tensorc.runtime.machine import MachineFigures
 from tensorc.support import host
 from tensorc.support.errors import RecordError, TensorcError
 from tensorc.target import Target
@@ -32,6 +34,11 @@ DEFAULT_SECONDS: Final = 30.0
 DEFAULT_TRIALS: Final = 1000
 # What a search that was interrupted says of its end: it keeps the best and does not raise.
 INTERRUPTED: Final = "interrupted"
+SUITES: Final = {
+    "ansor": suite.WORKLOADS,
+    "extra": extra.WORKLOADS,
+    "all": (*suite.WORKLOADS, *extra.WORKLOADS),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,14 @@ class Plan:
 
 @click.command()
 @click.argument("op", nargs=-1)
+@click.option(
+    "--suite",
+    "which",
+    type=click.Choice(list(SUITES)),
+    default="ansor",
+    show_default=True,
+    help="What to run where no OP is named.",
+)
 @click.option("--shape", type=click.IntRange(1, 4), help="Only shape number 1 … 4.")
 @click.option(
     "--batch", type=click.IntRange(1), multiple=True, default=(1,), help="Batch size; repeatable."
@@ -68,12 +83,24 @@ class Plan:
 @click.option(
     "--target", callback=as_target, default="llvm", show_default=True, help="'llvm' or 'c'."
 )
-@click.option("--vs", help="Peers, with commas: numpy, torch; 'none'. Without: those installed.")
+@click.option(
+    "--vs",
+    help="Peers, with commas: numpy, torch; 'none'; 'best': those installed, the default; "
+    "'all': those, too, that compile or search for long.",
+)
+@click.option(
+    "--constant-weights/--given-weights",
+    default=True,
+    show_default=True,
+    help="Whether weights are the same in every call, for our kernels and for the peers.",
+)
 @click.option("--seed", default=0, show_default=True, help="Of everything random.")
 @click.option("--json", "report", type=FILE, help="Write everything that was measured here.")
+@click.option("--chart", type=FILE, help="Draw it here: .png, .svg, .pdf or .html.")
 @click.option("--database", type=FILE, help="Keep records here, and go on from them.")
 def bench(
     op: tuple[str, ...],
+    which: str,
     shape: int | None,
     batch: tuple[int, ...],
     trials: int,
@@ -81,8 +108,10 @@ def bench(
     threads: int | None,
     target: Target,
     vs: str | None,
+    constant_weights: bool,
     seed: int,
     report: Path | None,
+    chart: Path | None,
     database: Path | None,
 ) -> None:
     """Tune cases of the suite and time them beside other libraries.
@@ -91,52 +120,58 @@ def bench(
     suite is run.
     """
     ensure_writable(report)
+    ensure_writable(chart)
     cores = thread_count(threads)
     plan = Plan(
-        chosen_cases(op, shape, batch),
+        chosen_cases(op, shape, batch, which),
         replace(target, num_cores=cores),
-        Budget(trials, time_budget, seed, database),
+        Budget(trials, time_budget, seed, database, constant_weights),
         chosen_peers(vs, cores),
     )
     console = progress.standard_console()
-    outcomes, failures = run(plan, console)
+    machine = roofline.measure(cores)
+    outcomes, failures = run(plan, machine, console)
     if report is not None:
-        write_report(report, plan, outcomes, failures)
+        write_report(report, plan, machine, outcomes, failures)
+    if chart is not None and outcomes:
+        names = [peer.name for peer in plan.peers]
+        bench_chart.draw(chart, outcomes, names, _introduction(plan, machine))
     if failures or any(outcome.wrong for outcome in outcomes):
         raise click.exceptions.Exit(1)
 
 
 def chosen_cases(
-    specs: Sequence[str], shape: int | None, batch: tuple[int, ...]
+    specs: Sequence[str], shape: int | None, batch: tuple[int, ...], which: str = "ansor"
 ) -> tuple[Case, ...]:
-    """Return the cases that `GMM`, `GMM.3` and the options select, in the order of the suite.
+    """Return the cases that `GMM`, `GMM.3` and the options select; of a whole suite without any.
 
     Raises:
         click.UsageError: There is no such workload or shape.
     """
     found: list[Case] = []
-    for spec in specs or CODES:
+    for spec in specs or [workload.code for workload in SUITES[which]]:
         code, _, index = spec.partition(".")
         if index and not index.isdigit():
             raise click.UsageError(f"Expected a case such as 'GMM.3', got '{spec}'.")
         try:
-            found += cases(code.upper(), int(index) if index else shape, batch)
+            number = int(index) if index else shape
+            found += cases(code.upper(), number, batch, SUITES["all"])
         except ValueError as error:
             raise click.UsageError(str(error)) from error
     return tuple(dict.fromkeys(found))
 
 
 def chosen_peers(vs: str | None, threads: int) -> tuple[Peer, ...]:
-    """Return the peers of `--vs`; without it all that are installed.
+    """Return the peers of `--vs`; without it those that are installed and prepare a case quickly.
 
     Raises:
         click.UsageError: There is no such peer.
         MissingDependencyError: A peer was asked for that is not installed.
     """
-    if vs is None:
-        return choose.load(choose.installed(), threads)
+    if vs in (None, "best", "all"):
+        return choose.load(choose.installed(slow=vs == "all"), threads)
     names = tuple(
-        name.strip().lower() for name in vs.split(",") if name.strip() not in ("", "none")
+        name.strip().lower() for name in (vs or "").split(",") if name.strip() not in ("", "none")
     )
     unknown = [name for name in names if name not in choose.NAMES]
     if unknown:
@@ -145,14 +180,16 @@ def chosen_peers(vs: str | None, threads: int) -> tuple[Peer, ...]:
     return choose.load(names, threads)
 
 
-def run(plan: Plan, console: Console) -> tuple[list[Outcome], dict[str, str]]:
+def run(
+    plan: Plan, machine: MachineFigures, console: Console
+) -> tuple[list[Outcome], dict[str, str]]:
     """Run every case, print each as it is done; return the outcomes, and failures by case.
 
     A case that fails does not end the run; an interrupt does, and keeps what is done.
     """
-    peak = measured_peak(plan.target.num_cores)
-    _print(console, _introduction(plan, peak))
-    table = BenchTable(tuple(peer.name for peer in plan.peers))
+    peak = machine.fma_float32 / 1e9
+    _print(console, _introduction(plan, machine))
+    table = BenchTable(tuple(peer.name for peer in plan.peers), machine)
     _print(console, table.header(), style="bold")
     outcomes: list[Outcome] = []
     failures: dict[str, str] = {}
@@ -175,31 +212,46 @@ def run(plan: Plan, console: Console) -> tuple[list[Outcome], dict[str, str]]:
     except KeyboardInterrupt:
         _print(console, "Interrupted: the cases above are done.", style="red")
     if outcomes:
-        _print(console, table.footer(outcomes), style="bold")
+        for line in table.footer(outcomes):
+            _print(console, line, style="bold")
         _print(console, table.legend(), style="dim")
     return outcomes, failures
 
 
 def write_report(
-    path: Path, plan: Plan, outcomes: Sequence[Outcome], failures: dict[str, str]
+    path: Path,
+    plan: Plan,
+    machine: MachineFigures,
+    outcomes: Sequence[Outcome],
+    failures: dict[str, str],
 ) -> None:
     """Write everything that was measured as JSON."""
-    names = (NAIVE, *(peer.name for peer in plan.peers))
+    names = (NAIVE, *(peer.name for peer in plan.peers), BEST)
+    codes = dict.fromkeys(outcome.case.workload.code for outcome in outcomes)
     data = {
         "tensorc": __version__,
-        "machine": {"cpu": host.cpu_model(), "system": platform.platform()},
+        "machine": {
+            "cpu": host.cpu_model(),
+            "system": platform.platform(),
+            "figures": asdict(machine),
+        },
         "target": plan.target.to_json(),
         "budget": {**asdict(plan.budget), "database": str(plan.budget.database or "")},
         "peers": {peer.name: peer.version for peer in plan.peers},
-        "cases": [_as_json(outcome) for outcome in outcomes],
+        "cases": [_as_json(outcome, machine) for outcome in outcomes],
         "failures": failures,
         "geometric_means": {name: mean(outcomes, name) for name in names},
+        "best_peer_by_operator": {
+            code: mean([o for o in outcomes if o.case.workload.code == code], BEST)
+            for code in codes
+        },
     }
     path.write_text(json.dumps(data, indent=1) + "\n")
 
 
-def _as_json(outcome: Outcome) -> dict[str, object]:
+def _as_json(outcome: Outcome, machine: MachineFigures) -> dict[str, object]:
     case = outcome.case
+    limit = roofline.ceiling(case, machine)
     data = asdict(outcome)
     data["case"] = case.name
     return {
@@ -210,6 +262,11 @@ def _as_json(outcome: Outcome) -> dict[str, object]:
         "gflops": outcome.speed,
         "gbytes": outcome.bandwidth,
         "share_of_peak": outcome.speed / outcome.peak,
+        "memory_bound": is_memory_bound(case),
+        "level": limit.level,
+        "share_of_bandwidth": 1e9 * outcome.bandwidth / limit.bandwidth,
+        "best_peer": outcome.best_peer,
+        "ratio_to_best_peer": ratio_to(outcome, BEST),
         "ratios": {name: outcome.ratio(name) for name in outcome.timings},
     }
 
@@ -225,8 +282,8 @@ def _view(
     return view
 
 
-def _introduction(plan: Plan, peak: float) -> str:
-    threads = plan.target.num_cores
+def _introduction(plan: Plan, machine: MachineFigures) -> str:
+    threads, peak = plan.target.num_cores, machine.fma_float32 / 1e9
     against = ", ".join(f"{peer.name} {peer.version}" for peer in plan.peers) or "no peers"
     return (
         f"{host.cpu_model()}, {threads} thread{'s' if threads > 1 else ''}, "

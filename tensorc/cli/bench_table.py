@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from kernels_ref.suite import Case
-from tensorc.cli import figures
+from tensorc.cli import figures, roofline
 from tensorc.cli.race import NAIVE, TUNED, Outcome
+from tensorc.runtime.machine import MachineFigures
 
-_NUMBER_WIDTH: Final = 8
-_RATIO_WIDTH: Final = 8
+_RATIO_WIDTH: Final = 7
+_NAME_WIDTH: Final = 12
 # A case that does fewer operations for each byte than the machine can do while it moves a byte
 # from memory is bound by memory: there the share of peak says little and the GB/s much.
 MEMORY_BOUND_INTENSITY: Final = 6.0
+# The column of the fastest peer, and what stands for it in `ratio_to`.
+BEST: Final = "best peer"
+# What a column header leaves of a long name.
+_SHORT: Final = {
+    "onnxruntime": "ort",
+    "metaschedule": "ms",
+    "openvino": "ov",
+    "inductor": "induct.",
+}
 
 
 def is_memory_bound(case: Case) -> bool:
@@ -28,68 +38,94 @@ class BenchTable:
 
     Attributes:
         peers: The names of the peers, one column each.
+        machine: What the machine can do; None where it was not measured.
     """
 
     peers: tuple[str, ...]
+    machine: MachineFigures | None = field(default=None, repr=False)
 
     def header(self) -> str:
         """Return the line above the rows."""
-        contestants = (NAIVE, TUNED, *self.peers)
-        cells = [f"{'case':9}"]
-        for name in contestants:
-            width = _NUMBER_WIDTH + (0 if name == TUNED else _RATIO_WIDTH)
-            cells.append(f"{name:>{width}}")
-        cells += [f"{'GFLOP/s':>8}", f"{'% peak':>6}", f"{'GB/s':>6}", f"{'error':>7}", "shape"]
+        cells = [f"{'case':9}", f"{NAIVE:>{_RATIO_WIDTH}}", f"{TUNED:>8}"]
+        cells += [f"{_SHORT.get(name, name):>{_RATIO_WIDTH}}" for name in self.peers]
+        cells += [f"{BEST:<{_NAME_WIDTH}} {'ratio':>{_RATIO_WIDTH}}"] if self.peers else []
+        cells += [f"{'GFLOP/s':>7}", f"{'% peak':>6}", f"{'GB/s':>5}", f"{'of':>10}"]
+        cells += [f"{'error':>6}", "shape"]
         return " ".join(cells)
 
     def row(self, outcome: Outcome) -> str:
         """Return the line of one case."""
-        case = outcome.case
-        cells = [f"{case.name:9}"]
-        for name in (NAIVE, TUNED, *self.peers):
-            cells.append(_time_cell(outcome, name))
-        bound = is_memory_bound(case)
+        case, best = outcome.case, outcome.best_peer
+        cells = [
+            f"{case.name:9}",
+            _ratio_cell(outcome.ratio(NAIVE)),
+            f"{figures.seconds(outcome.timings[TUNED].best):>8}",
+            *(_ratio_cell(outcome.ratio(name)) for name in self.peers),
+        ]
+        if self.peers:
+            cells += [f"{best or '–':<{_NAME_WIDTH}}", _ratio_cell(ratio_to(outcome, BEST))]
         cells += [
-            f"{figures.digits(outcome.speed):>8}",
+            f"{figures.digits(outcome.speed):>7}",
             f"{figures.percent(outcome.speed, outcome.peak):>6}",
-            f"{figures.digits(outcome.bandwidth) if bound else '':>6}",
-            f"{outcome.errors[TUNED]:>7.0e}",
+            *self._traffic(outcome),
+            f"{outcome.errors[TUNED]:>6.0e}",
             figures.shape(case.shape),
         ]
         return " ".join(cells)
 
-    def footer(self, outcomes: Sequence[Outcome]) -> str:
-        """Return the line of geometric means."""
-        cells = [f"{'geo. mean':9}"]
-        for name in (NAIVE, TUNED, *self.peers):
-            blank = " " * _NUMBER_WIDTH
-            cells.append(blank if name == TUNED else blank + _ratio_cell(mean(outcomes, name)))
-        shares = [o.speed / o.peak for o in outcomes if not is_memory_bound(o.case)]
-        share = figures.geometric_mean(shares)
-        cells += [" " * 8, f"{figures.percent(share, 1.0):>6}"]
-        return " ".join(cells)
+    def footer(self, outcomes: Sequence[Outcome]) -> Iterator[str]:
+        """Yield the lines of geometric means: one for each operator, and that of all."""
+        codes = list(dict.fromkeys(outcome.case.workload.code for outcome in outcomes))
+        if len(codes) > 1:
+            for code in codes:
+                yield self._means(code, [o for o in outcomes if o.case.workload.code == code])
+        yield self._means("geo. mean", outcomes)
 
     def legend(self) -> str:
         """Return what the columns mean."""
         return (
-            "n× is how many times as long as the tuned kernel it takes; % peak is of the "
-            "multiply-adds measured in this run, and may pass 100 where a kernel skips padding; "
-            "its mean leaves out the cases bound by memory (those with GB/s); error is the "
-            "largest difference relative to the largest value of the reference."
+            "n× is how many times as long as the tuned kernel it takes (of peers: as the tuned "
+            "kernel called from Python, as they are); % peak is of the multiply-adds measured in "
+            "this run, and may pass 100 where a kernel skips padding; its mean leaves out the "
+            "cases bound by memory, those with GB/s, which stand beside the bandwidth of the cache "
+            "that holds their data; error is the largest difference relative to the largest value "
+            "of the reference."
         )
 
+    def _traffic(self, outcome: Outcome) -> tuple[str, str]:
+        if not is_memory_bound(outcome.case):
+            return " " * 5, " " * 10
+        share = ""
+        if self.machine is not None:
+            limit = roofline.ceiling(outcome.case, self.machine)
+            share = f"{figures.percent(1e9 * outcome.bandwidth, limit.bandwidth)} {limit.level}"
+        return f"{figures.digits(outcome.bandwidth):>5}", f"{share:>10}"
 
-def mean(outcomes: Sequence[Outcome], name: str) -> float | None:
+    def _means(self, title: str, outcomes: Sequence[Outcome]) -> str:
+        cells = [f"{title:9}", _ratio_cell(mean(outcomes, NAIVE)), " " * 8]
+        cells += [_ratio_cell(mean(outcomes, name)) for name in self.peers]
+        if self.peers:
+            cells += [" " * _NAME_WIDTH, _ratio_cell(mean(outcomes, BEST))]
+        shares = [o.speed / o.peak for o in outcomes if not is_memory_bound(o.case)]
+        cells += [" " * 7, f"{figures.percent(figures.geometric_mean(shares), 1.0):>6}"]
+        return " ".join(cells)
+
+
+def ratio_to(outcome: Outcome, name: str) -> float | None:
+    """Return how many times as long as the tuned kernel a contestant, or the best peer, takes."""
+    chosen = outcome.best_peer if name == BEST else name
+    return None if chosen is None else outcome.ratio(chosen)
+
+
+def mean(
+    outcomes: Sequence[Outcome], name: str, keep: Callable[[Case], bool] = lambda case: True
+) -> float | None:
     """Return the geometric mean of a contestant's ratios to the tuned kernels."""
     return figures.geometric_mean(
-        ratio for outcome in outcomes if (ratio := outcome.ratio(name)) is not None
+        ratio
+        for outcome in outcomes
+        if keep(outcome.case) and (ratio := ratio_to(outcome, name)) is not None
     )
-
-
-def _time_cell(outcome: Outcome, name: str) -> str:
-    timing = outcome.timings.get(name)
-    cell = f"{figures.seconds(timing.best if timing else None):>{_NUMBER_WIDTH}}"
-    return cell if name == TUNED else cell + _ratio_cell(outcome.ratio(name))
 
 
 def _ratio_cell(value: float | None) -> str:

@@ -29,6 +29,8 @@ from tensorc.target import Target
 
 NAIVE: Final = "naive"
 TUNED: Final = "tuned"
+CALLED: Final = "called"
+OURS: Final = (NAIVE, TUNED, CALLED)
 
 View = Callable[[Workload], AbstractContextManager[Callable[[Any], None]]]
 """Shows the progress of a search for as long as the context lasts."""
@@ -43,12 +45,14 @@ class Budget:
         time_budget: Seconds of searching; None for no limit.
         seed: Of everything random.
         database: Where records are read from and kept; None for nowhere.
+        constant_weights: Whether the weights of a case are the same in every call, for everybody.
     """
 
     trials: int
     time_budget: float | None
     seed: int = 0
     database: Path | None = None
+    constant_weights: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +61,13 @@ class Outcome:
 
     Attributes:
         case: The case.
-        timings: Seconds of each contestant: `NAIVE`, `TUNED` and the peers, in this order.
+        timings: Seconds of each contestant: `NAIVE` and `TUNED`, timed from outside Python, then
+            `CALLED`, the tuned kernel as Python calls it, and the peers, called likewise.
         errors: Largest difference of each contestant from the reference, relative to the largest
             value of the reference.
         wrong: For each contestant that differs by more than rounding explains: where, and how.
         peak: GFLOP/s of multiply-adds on the threads used, measured at the same time.
+        variants: Which of its ways a peer took.
         trials: Candidates that were measured.
         seconds: How long the search took.
         stopped: Why it ended.
@@ -74,6 +80,7 @@ class Outcome:
     errors: dict[str, float]
     wrong: dict[str, str]
     peak: float
+    variants: dict[str, str] = field(default_factory=dict)
     trials: int = 0
     seconds: float = 0.0
     stopped: str = ""
@@ -90,10 +97,22 @@ class Outcome:
         """GB/s of compulsory traffic of the tuned kernel."""
         return figures.rate(self.case.bytes, self.timings[TUNED].best) or 0.0
 
+    @property
+    def best_peer(self) -> str | None:
+        """The fastest peer whose result is right; None if there is none."""
+        right = [name for name in self.timings if name not in OURS and name not in self.wrong]
+        return min(right, key=lambda name: self.timings[name].best, default=None)
+
     def ratio(self, name: str) -> float | None:
-        """How many times as long as the tuned kernel a contestant takes; None if it is absent."""
+        """How many times as long as the tuned kernel a contestant takes; None if it is absent.
+
+        What is called from Python is compared with the tuned kernel called from Python.
+        """
         timing = self.timings.get(name)
-        return timing.best / self.timings[TUNED].best if timing else None
+        if timing is None:
+            return None
+        ours = TUNED if name in OURS else CALLED
+        return timing.best / self.timings.get(ours, self.timings[TUNED]).best
 
 
 def race(
@@ -105,6 +124,7 @@ def race(
         TensorcError: The case does not compile, or the search cannot be run.
     """
     workload = of_case(case)
+    constants = case.weights if budget.constant_weights else ()
     start = time.perf_counter()
     with view(workload) as callback:
         result = tune(
@@ -116,23 +136,43 @@ def race(
             database=budget.database,
             name=workload.name,
             callbacks=(callback,),
+            constants=constants,
         )
-    seconds = time.perf_counter() - start
-    naive = compile_state(default_schedule(workload.dag, target), target)
-    kernels = {NAIVE: naive, TUNED: result.compile()}
+    return meet(result, case, budget, peers, time.perf_counter() - start)
+
+
+def meet(
+    result: TuneResult, case: Case, budget: Budget, peers: tuple[Peer, ...], seconds: float = 0.0
+) -> Outcome:
+    """Time what a search found beside its naive form and the peers.
+
+    Raises:
+        TensorcError: The case does not compile.
+    """
+    target = result.target
     inputs = tuple(map(aligned, case.inputs(np.random.default_rng(budget.seed))))
-    prepared = {peer.name: peer.prepare(case, inputs) for peer in peers}
-    results = {name: kernel(*inputs) for name, kernel in kernels.items()}
+    names = [argument.name for argument in case.arguments]
+    weights = frozenset(case.weights if budget.constant_weights else ())
+    bound = {n: array for n, array in zip(names, inputs, strict=True) if n in weights}
+    free = tuple(array for n, array in zip(names, inputs, strict=True) if n not in weights)
+    naive = compile_state(default_schedule(result.dag, target), target, constants=bound)
+    kernels = {NAIVE: naive, TUNED: result.compile(constants=bound)}
+    prepared = {
+        peer.name: ready for peer in peers if (ready := peer.prepare(case, inputs, weights))
+    }
+    results = {name: kernel(*free) for name, kernel in kernels.items()}
     results |= {name: ready.result() for name, ready in prepared.items()}
     expected = case.reference(*inputs)
-    turns = {name: kernel_turn(kernel, inputs) for name, kernel in kernels.items()}
+    turns = {name: kernel_turn(kernel, free) for name, kernel in kernels.items()}
+    turns[CALLED] = from_python(_call(kernels[TUNED], free))
     turns |= {name: from_python(ready.run) for name, ready in prepared.items()}
     return Outcome(
         case=case,
         timings=compete(turns),
         errors={name: difference(result, expected) for name, result in results.items()},
-        wrong=mismatches(workload.dag, results, expected),
+        wrong=mismatches(result.dag, results, expected),
         peak=measured_peak(target.num_cores),
+        variants={name: ready.variant for name, ready in prepared.items()},
         trials=result.trials,
         seconds=seconds,
         stopped=result.stopped,
@@ -170,3 +210,9 @@ def kernel_turn(kernel: CompiledFunction, inputs: tuple[Array, ...]) -> Turn:
         return profile(kernel, *inputs, options=ProfileOptions(budget=seconds)).seconds
 
     return turn
+
+
+def _call(kernel: CompiledFunction, inputs: tuple[Array, ...]) -> Callable[[], object]:
+    """A call into an array that is there already, as ONNX Runtime and OpenVINO have it."""
+    output = kernel(*inputs)
+    return lambda: kernel(*inputs, out=output)

@@ -20,6 +20,7 @@ from typing import Final
 
 import click
 
+from kernels_ref import extra, suite
 from kernels_ref.suite import CODES, Case, cases
 from tensorc import topi
 from tensorc.cli import figures
@@ -85,7 +86,8 @@ def parse_case(spec: str) -> Case:
         )
     code, index, batch = match.groups()
     try:
-        return cases(code.upper(), int(index), (int(batch or 1),))[0]
+        workloads = (*suite.WORKLOADS, *extra.WORKLOADS)
+        return cases(code.upper(), int(index), (int(batch or 1),), workloads)[0]
     except ValueError as error:
         raise click.UsageError(str(error)) from error
 

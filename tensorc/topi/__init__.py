@@ -48,6 +48,7 @@ from tensorc.topi.matmul import batch_matmul, dense, matmul, transpose_batch_mat
 from tensorc.topi.nn import (
     avg_pool2d_nchw,
     bias_add,
+    bias_gelu,
     conv2d_bn_relu,
     gelu,
     gelu_tanh,
@@ -69,6 +70,7 @@ __all__ = [
     "avg_pool2d_nchw",
     "batch_matmul",
     "bias_add",
+    "bias_gelu",
     "cast",
     "ceil",
     "clip",

@@ -52,7 +52,8 @@ def gelu_tanh(data: Tensor) -> Tensor:
     def element(*i: Expr) -> Expr:
         x = data(*i).astype(_wide(data))
         inner = math.sqrt(2.0 / math.pi) * (x + 0.044715 * x * x * x)
-        return te.cast(data.dtype, x * 0.5 * (1.0 + te.tanh(inner)))
+        # (1 + tanh(a)) / 2 is 1 / (1 + exp(-2a)): one function instead of two.
+        return te.cast(data.dtype, x / (1.0 + te.exp(inner * -2.0)))
 
     return te.compute(data.shape, element, name_hint="T_gelu_tanh", tag="elemwise")
 
@@ -84,7 +85,8 @@ def softmax(data: Tensor, axis: int = -1) -> Tensor:
     )
     return te.compute(
         data.shape,
-        lambda *i: te.cast(data.dtype, powers(*i) / total(*without(i))),
+        # The reciprocal is the same for a whole line: one division, not one for each element.
+        lambda *i: te.cast(data.dtype, powers(*i) * (1.0 / total(*without(i)))),
         name_hint="T_softmax_norm",
     )
 
@@ -140,6 +142,23 @@ def bias_add(data: Tensor, bias: Tensor, axis: int = -1) -> Tensor:
         name_hint="T_bias_add",
         tag="broadcast",
     )
+
+
+def bias_gelu(data: Tensor, bias: Tensor) -> Tensor:
+    """`gelu(bias_add(data, bias))`: `bias` `[C]` lies along the last axis of `data`."""
+    wide = _wide(data)
+
+    def element(*i: Expr) -> Expr:
+        x = biased(*i)
+        return te.cast(data.dtype, x * 0.5 * (1.0 + te.erf(x * math.sqrt(0.5))))
+
+    biased = te.compute(
+        data.shape,
+        lambda *i: data(*i).astype(wide) + bias[i[-1]].astype(wide),
+        name_hint="T_bias_add",
+        tag="broadcast",
+    )
+    return te.compute(data.shape, element, name_hint="T_gelu", tag="elemwise")
 
 
 def conv2d_bn_relu(

@@ -33,11 +33,13 @@ def test_a_case_is_tuned_checked_and_compared(tmp_path: Path) -> None:
     data = json.loads(report.read_text())
     (case,) = data["cases"]
     assert case["case"] == "GMM.1.b1"
-    assert set(case["timings"]) == {"naive", "tuned", "numpy"}
+    assert set(case["timings"]) == {"naive", "tuned", "called", "numpy"}
     assert max(case["errors"].values()) < 1e-5
     assert 0 < case["share_of_peak"] < 1.5
     assert data["failures"] == {}
     assert data["geometric_means"]["numpy"] == case["ratios"]["numpy"]
+    assert case["best_peer"] == "numpy"
+    assert data["best_peer_by_operator"] == {"GMM": case["ratio_to_best_peer"]}
 
 
 def outcome(case: Case, stopped: str = "all trials are done") -> Outcome:
@@ -86,6 +88,8 @@ def test_the_suite_is_chosen_by_workload_shape_and_batch() -> None:
     assert names(("GMM.3", "sfm"), 1, (1,)) == ["GMM.3.b1", "SFM.1.b1"]
     assert names(("NRM",), 4, (1, 16)) == ["NRM.4.b1", "NRM.4.b16"]
     assert names(("GMM", "GMM.1"), 1, (1,)) == ["GMM.1.b1"]
+    assert names(("LIN.2",), None, (1,)) == ["LIN.2.b1"]
+    assert names((), 1, (1,), "extra")[:2] == ["MAT.1.b1", "LIN.1.b1"]
 
 
 def test_a_report_that_cannot_be_written_is_refused_before_anything_runs(tmp_path: Path) -> None:
@@ -103,6 +107,17 @@ def test_a_foreign_database_ends_the_run(tmp_path: Path) -> None:
     assert result.output.strip().splitlines()[-1].startswith("Error: Cannot use the database")
 
 
+@pytest.mark.skipif(not is_installed("matplotlib"), reason="Matplotlib is not installed")
+@pytest.mark.parametrize("suffix", ["png", "html"])
+def test_a_chart_is_drawn(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_module, "race", lambda case, *_: outcome(case))
+    chart = tmp_path / f"chart.{suffix}"
+    result = bench("GMM", "SFM.1", "--vs", "none", "--chart", chart)
+    assert result.exit_code == 0, result.output
+    start = chart.read_bytes()[:200]
+    assert b"PNG" in start or b"<!doctype html>" in start
+
+
 @pytest.mark.parametrize("spec", ["XYZ", "GMM.9", "GMM.x"])
 def test_an_unknown_case_is_a_usage_error(spec: str) -> None:
     assert bench(spec).exit_code == 2
@@ -111,6 +126,7 @@ def test_an_unknown_case_is_a_usage_error(spec: str) -> None:
 def test_peers_are_chosen_by_name() -> None:
     assert [peer.name for peer in chosen_peers("numpy", 1)] == ["numpy"]
     assert chosen_peers("none", 1) == ()
+    assert "metaschedule" not in [peer.name for peer in chosen_peers("best", 1)]
     with pytest.raises(click.UsageError, match="There is no peer 'tvm'"):
         chosen_peers("tvm", 1)
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kernels_ref.suite import WORKLOADS, Case
+from kernels_ref import extra, suite
+from kernels_ref.suite import Case
 from tensorc.cli.peers.choose import NAMES, installed, load
-from tensorc.cli.peers.peer import Peer
+from tensorc.cli.peers.peer import Peer, Prepared, quickest
 from tensorc.cli.peers.with_numpy import limit_blas_threads
 
 # One shape of each workload, cut down to a few thousand operations.
@@ -27,7 +28,15 @@ SMALL = {
     "SFM": (6, 11),
     "CBR": (9, 8, 4, 6, 3, 2, 1),
     "TBG": (6, 3, 5),
+    "MAT": (12, 10, 8),
+    "LIN": (9, 8, 7),
+    "GMV": (1, 8, 7),
+    "LNM": (6, 11),
+    "BGE": (6, 11),
+    "SUM": (6, 11, 0),
+    "TRN": (6, 5, 3),
 }
+WORKLOADS = (*suite.WORKLOADS, *extra.WORKLOADS)
 
 
 def small_cases() -> list[Case]:
@@ -35,22 +44,26 @@ def small_cases() -> list[Case]:
     return [Case(w, 1, batch) for w in workloads for batch in (1, 2)]
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=[n for n in NAMES if n not in ("inductor", "metaschedule")])
 def peer(request: pytest.FixtureRequest) -> Peer:
     if request.param not in installed():
-        pytest.skip(f"{request.param} is not installed")
+        pytest.skip(f"{request.param} is not installed, or slow")
     return load((request.param,), threads=1)[0]
 
 
+@pytest.mark.parametrize("constant", [False, True], ids=["given", "constant"])
 @pytest.mark.parametrize("case", small_cases(), ids=lambda case: case.name)
-def test_a_peer_agrees_with_the_reference(peer: Peer, case: Case) -> None:
+def test_a_peer_agrees_with_the_reference(peer: Peer, case: Case, constant: bool) -> None:
     inputs = case.inputs(np.random.default_rng(0))
-    prepared = peer.prepare(case, inputs)
+    prepared = peer.prepare(case, inputs, frozenset(case.weights if constant else ()))
+    if prepared is None:
+        assert (peer.name, case.function) == ("numpy", "bias_gelu")
+        return
     prepared.run()
     np.testing.assert_allclose(prepared.result(), case.reference(*inputs), rtol=1e-4, atol=1e-4)
 
 
-def test_every_workload_has_a_peer_in_numpy() -> None:
+def test_every_workload_has_a_small_case() -> None:
     assert {w.code for w in WORKLOADS} == set(SMALL)
 
 
@@ -60,3 +73,15 @@ def test_a_peer_tells_its_version(peer: Peer) -> None:
 
 def test_the_blas_of_numpy_listens() -> None:
     assert limit_blas_threads(1)
+
+
+def test_slow_peers_take_part_when_asked_for_only() -> None:
+    assert not {"inductor", "metaschedule"} & set(installed())
+    assert set(installed()) <= set(installed(slow=True)) <= set(NAMES)
+
+
+def test_the_fastest_of_several_ways_is_found() -> None:
+    def spin(count: int) -> Prepared:
+        return Prepared(lambda: sum(range(count)), lambda: np.zeros(1), str(count))
+
+    assert quickest([spin(20000), spin(10), spin(5000)]).variant == "10"

@@ -73,6 +73,12 @@ def test_bias_add_lies_along_the_axis() -> None:
     assert_array_equal(kernels_ref.bias_add(data, bias, axis=-2), result)
 
 
+def test_bias_gelu_is_the_chain_of_its_parts() -> None:
+    data, bias = normals(2, 3, 4), normals(4)
+    chain = kernels_ref.gelu(kernels_ref.bias_add(data, bias))
+    assert_allclose(kernels_ref.bias_gelu(data, bias), chain, rtol=1e-5, atol=1e-6)
+
+
 def test_conv2d_bn_relu_is_the_chain_of_its_parts() -> None:
     data, weight = normals(2, 5, 6, 3), normals(3, 3, 3, 4)
     bias, scale, offset = normals(3, 4)

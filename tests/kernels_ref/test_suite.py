@@ -7,7 +7,10 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import kernels_ref
+from kernels_ref import extra
 from kernels_ref.suite import CODES, WORKLOADS, Case, Workload, cases
+
+EVERY = (*WORKLOADS, *extra.WORKLOADS)
 
 # Microseconds and GFLOP/s that the Ansor authors' logs give for batch 1; the product is the count.
 PUBLISHED = {
@@ -61,13 +64,13 @@ def test_unknown_shape_is_refused() -> None:
         cases("C2D", 5)
 
 
-@pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.code)
+@pytest.mark.parametrize("workload", EVERY, ids=lambda workload: workload.code)
 def test_each_shape_has_a_number_for_each_size(workload: Workload) -> None:
     assert len(workload.shapes) == 4
     assert {len(shape) for shape in workload.shapes} == {len(workload.sizes)}
 
 
-@pytest.mark.parametrize("case", cases(batch=(1,)), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", cases(batch=(1,), workloads=EVERY), ids=lambda case: case.name)
 def test_reference_of_each_case_has_the_stated_shape(case: Case) -> None:
     result = case.reference(*case.inputs(np.random.default_rng(0)))
     assert result.shape == case.output_shape
@@ -75,12 +78,13 @@ def test_reference_of_each_case_has_the_stated_shape(case: Case) -> None:
     assert np.all(np.isfinite(result))
 
 
-@pytest.mark.parametrize("case", cases(shape=1), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", cases(shape=1, workloads=EVERY), ids=lambda case: case.name)
 def test_arguments_are_the_parameters_of_the_kernel(case: Case) -> None:
     parameters = list(inspect.signature(getattr(kernels_ref, case.function)).parameters)
     names = [argument.name for argument in case.arguments]
     assert parameters[: len(names)] == names
     assert set(case.kwargs) <= set(parameters[len(names) :])
+    assert set(case.weights) < set(names)
 
 
 @pytest.mark.parametrize("op", CODES)

@@ -184,6 +184,7 @@ def test_normalisations() -> None:
     gamma, beta = random_array((4, 5), seed=1), random_array((4, 5), seed=2)
     assert_agree("layer_norm", a, gamma, beta, axis=1)
     assert_agree("bias_add", a, random_array((4,)), axis=1)
+    assert_agree("bias_gelu", a, random_array((5,)), rtol=1e-5)
 
 
 def test_fused_convolution() -> None:

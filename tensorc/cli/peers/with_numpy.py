@@ -36,10 +36,15 @@ class NumPyPeer:
     name: str = "numpy"
     version: str = np.__version__
 
-    def prepare(self, case: Case, inputs: tuple[Array, ...]) -> Prepared:
+    def prepare(
+        self, case: Case, inputs: tuple[Array, ...], constants: frozenset[str]
+    ) -> Prepared | None:
         """Lay out the inputs and return what computes the case."""
         limit_blas_threads(self.threads)
-        run = _BUILDERS[case.function](inputs, case)
+        build = _BUILDERS.get(case.function)
+        if build is None:
+            return None  # NumPy has no error function
+        run = build(inputs, case)
         return Prepared(run, run)
 
 
@@ -243,6 +248,36 @@ def _softmax(inputs: tuple[Array, ...], case: Case) -> Run:
     return run
 
 
+def _layer_norm(inputs: tuple[Array, ...], case: Case) -> Run:
+    data, gamma, beta = inputs
+
+    def run() -> Array:
+        result: Array = data - data.mean(-1, keepdims=True)
+        variance = np.einsum("ij,ij->i", result, result) / np.float32(data.shape[-1])
+        result /= np.sqrt(variance + np.float32(1e-5))[:, None]
+        result *= gamma
+        result += beta
+        return result
+
+    return run
+
+
+def _sum(inputs: tuple[Array, ...], case: Case) -> Run:
+    result = np.empty(case.output_shape, np.float32)
+    return partial(np.sum, inputs[0], axis=case.kwargs["axis"], out=result)
+
+
+def _transpose(inputs: tuple[Array, ...], case: Case) -> Run:
+    result = np.empty(case.output_shape, np.float32)
+    view = inputs[0].transpose(case.kwargs["axes"])
+
+    def run() -> Array:
+        np.copyto(result, view)
+        return result
+
+    return run
+
+
 _BUILDERS: Final[dict[str, Callable[[tuple[Array, ...], Case], Run]]] = {
     "batch_matmul": _matmul,
     "conv1d_nlc": _conv,
@@ -253,7 +288,11 @@ _BUILDERS: Final[dict[str, Callable[[tuple[Array, ...], Case], Run]]] = {
     "conv3d_ndhwc": _conv,
     "depthwise_conv2d_nhwc": _depthwise,
     "group_conv2d_nhwc": _conv,
+    "layer_norm": _layer_norm,
+    "matmul": _matmul,
     "norm_bmn": _norm,
     "softmax": _softmax,
+    "sum": _sum,
+    "transpose": _transpose,
     "transpose_batch_matmul": _attention_scores,
 }

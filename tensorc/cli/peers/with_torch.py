@@ -1,11 +1,9 @@
-"""PyTorch in eager mode, in the layout (NCHW or channels last) that is faster for the case."""
+"""PyTorch in the layout, channels first or last, that is faster: eager, and by Inductor."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from types import ModuleType
 from typing import Any, Final, TypeAlias
 
@@ -13,16 +11,29 @@ import numpy as np
 
 from kernels_ref.array import Array
 from kernels_ref.suite import Case
-from tensorc.cli.peers.peer import Prepared
+from tensorc.cli.peers.convolution import Convolution, as_convolution
+from tensorc.cli.peers.peer import Prepared, quickest
 from tensorc.support.optional import optional_import
 
 # PyTorch is not there to be type-checked against.
 Tensor: TypeAlias = Any
-Call: TypeAlias = Callable[[], Tensor]
-# What computes a case, and how its result becomes one of the suite's layout.
-Variant: TypeAlias = tuple[Call, Callable[[Tensor], Tensor]]
 
-_TRIALS: Final = 5
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One way to write a case in PyTorch.
+
+    Attributes:
+        variant: What is special about it.
+        operator: Computes the result of `operands`.
+        operands: The inputs in its layout.
+        restore: From its layout to the suite's.
+    """
+
+    variant: str
+    operator: Callable[..., Tensor]
+    operands: tuple[Tensor, ...]
+    restore: Callable[[Array], Array] = np.asarray
 
 
 def _load() -> ModuleType:
@@ -31,7 +42,7 @@ def _load() -> ModuleType:
 
 @dataclass(frozen=True, slots=True)
 class TorchPeer:
-    """PyTorch, with so many threads."""
+    """PyTorch as it is written, with so many threads."""
 
     threads: int
     name: str = "torch"
@@ -42,164 +53,169 @@ class TorchPeer:
         """The version that is installed."""
         return str(self.torch.__version__)
 
-    def prepare(self, case: Case, inputs: tuple[Array, ...]) -> Prepared:
-        """Lay out the inputs, try the layouts, and return the faster one."""
-        self.torch.set_num_threads(self.threads)
-        self.torch.set_grad_enabled(False)
-        tensors = tuple(self.torch.from_numpy(array) for array in inputs)
-        variants = _BUILDERS[case.function](self.torch, tensors, case)
-        call, restore = min(variants, key=lambda variant: _quickest(variant[0]))
-
-        def result() -> Array:
-            return np.ascontiguousarray(restore(call()).numpy())
-
-        return Prepared(call, result)
+    def prepare(
+        self, case: Case, inputs: tuple[Array, ...], constants: frozenset[str]
+    ) -> Prepared | None:
+        """Return the faster layout."""
+        _set_up(self.torch, self.threads)
+        forms = _forms(self.torch, case, inputs)
+        return quickest([_prepared(form, form.operator) for form in forms])
 
 
-def _quickest(call: Call) -> float:
-    durations = []
-    for _ in range(_TRIALS):
-        start = time.perf_counter()
-        call()
-        durations.append(time.perf_counter() - start)
-    return min(durations)
+@dataclass(frozen=True, slots=True)
+class InductorPeer:
+    """PyTorch compiled by Inductor, with so many threads; a case takes it seconds."""
+
+    threads: int
+    name: str = "inductor"
+    torch: ModuleType = field(default_factory=_load, repr=False)
+
+    def __post_init__(self) -> None:
+        """Load the compiler, which PyTorch does not by itself."""
+        for module in ("torch._dynamo", "torch._inductor.config"):
+            optional_import(module, extra="bench", purpose="the comparison with Inductor")
+
+    @property
+    def version(self) -> str:
+        """The version that is installed."""
+        return str(self.torch.__version__)
+
+    def prepare(
+        self, case: Case, inputs: tuple[Array, ...], constants: frozenset[str]
+    ) -> Prepared | None:
+        """Compile both layouts and return the faster one; constants are frozen parameters."""
+        _set_up(self.torch, self.threads)
+        self.torch._inductor.config.freezing = bool(constants)
+        self.torch._dynamo.reset()
+        frozen = [argument.name in constants for argument in case.arguments]
+        return quickest([self._compiled(form, frozen) for form in _forms(self.torch, case, inputs)])
+
+    def _compiled(self, form: Form, frozen: list[bool]) -> Prepared:
+        parameters = [
+            self.torch.nn.Parameter(operand, requires_grad=False) if constant else None
+            for operand, constant in zip(form.operands, frozen, strict=True)
+        ]
+        free = tuple(o for o, p in zip(form.operands, parameters, strict=True) if p is None)
+
+        class Module(self.torch.nn.Module):  # type: ignore[misc, name-defined]  # torch is Any
+            """What holds the parameters, since only those of a module are frozen."""
+
+            def __init__(self) -> None:
+                super().__init__()
+                for number, parameter in enumerate(parameters):
+                    self.register_parameter(f"p{number}", parameter)
+
+            def forward(self, *inputs: Tensor) -> Tensor:
+                """Compute the case."""
+                given = iter(inputs)
+                held = (getattr(self, f"p{number}") for number in range(len(parameters)))
+                return form.operator(*(next(given) if p is None else p for p in held))
+
+        compiled = self.torch.compile(Module().eval(), dynamic=False)
+        return _prepared(Form(form.variant, compiled, free, form.restore), compiled)
 
 
-def _conv(torch: ModuleType, tensors: tuple[Tensor, ...], case: Case) -> list[Variant]:
-    data, weight = tensors
-    rank = data.dim() - 2
-    function = (torch.conv1d, torch.conv2d, torch.conv3d)[rank - 1]
-    options = {name: case.kwargs.get(name, 1) for name in ("stride", "dilation", "groups")}
-    options["padding"] = case.kwargs.get("padding", 0)
-    return [
-        (partial(function, d, w, None, **options), _channels_last)
-        for d, w in _layouts(torch, _channels_first(data), _filters_first(weight))
-    ]
+def _set_up(torch: ModuleType, threads: int) -> None:
+    torch.set_num_threads(threads)
+    torch.set_grad_enabled(False)
 
 
-def _conv_bn_relu(torch: ModuleType, tensors: tuple[Tensor, ...], case: Case) -> list[Variant]:
-    data, weight, bias, scale, offset = tensors
-    stride, padding = case.kwargs["stride"], case.kwargs["padding"]
-    scale, offset = (vector.reshape(1, -1, 1, 1) for vector in (scale, offset))
+def _prepared(form: Form, operator: Callable[..., Tensor]) -> Prepared:
+    operands = form.operands
 
-    def run(d: Tensor, w: Tensor) -> Tensor:
-        result = torch.conv2d(d, w, bias, stride=stride, padding=padding)
-        return torch.addcmul(offset, result, scale).relu_()
+    def run() -> Tensor:
+        return operator(*operands)
 
-    return [
-        (partial(run, d, w), _channels_last)
-        for d, w in _layouts(torch, _channels_first(data), _filters_first(weight))
-    ]
+    def result() -> Array:
+        return np.ascontiguousarray(form.restore(run().numpy()))
+
+    return Prepared(run, result, form.variant)
 
 
-def _depthwise(torch: ModuleType, tensors: tuple[Tensor, ...], case: Case) -> list[Variant]:
-    data, weight = tensors
-    channels = data.shape[-1]
-    options = {**case.kwargs, "groups": channels}
-    # [1, kh, kw, C] -> [C, 1, kh, kw]
-    filters = weight.permute(3, 0, 1, 2).contiguous()
-    return [
-        (partial(torch.conv2d, d, w, None, **options), _channels_last)
-        for d, w in _layouts(torch, _channels_first(data), filters)
-    ]
+def _forms(torch: ModuleType, case: Case, inputs: tuple[Array, ...]) -> list[Form]:
+    convolution = as_convolution(case, inputs)
+    if convolution is not None:
+        return list(_convolutions(torch, convolution))
+    operands = tuple(map(torch.from_numpy, inputs))
+    forms = _OPERATORS[case.function](torch, case)
+    return [Form(variant, operator, operands) for variant, operator in forms.items()]
 
 
-def _transposed(torch: ModuleType, tensors: tuple[Tensor, ...], case: Case) -> list[Variant]:
-    data, weight = tensors
-    options = case.kwargs
-    # [kh, kw, CI, CO] -> [CI, CO, kh, kw]
-    filters = weight.permute(2, 3, 0, 1).contiguous()
-    return [
-        (partial(torch.conv_transpose2d, d, w, None, **options), _channels_last)
-        for d, w in _layouts(torch, _channels_first(data), filters)
-    ]
+def _convolutions(torch: ModuleType, conv: Convolution) -> Iterator[Form]:
+    operator = _convolve(torch, conv)
+    data, weight = torch.from_numpy(conv.data), torch.from_numpy(conv.weight)
+    vectors = tuple(map(torch.from_numpy, conv.batch_norm))
+    yield Form("channels first", operator, (data, weight, *vectors), conv.restore)
+    last = {2: torch.channels_last, 3: torch.channels_last_3d}.get(conv.rank)
+    if last is not None:
+        data, weight = data.to(memory_format=last), weight.to(memory_format=last)
+        yield Form("channels last", operator, (data, weight, *vectors), conv.restore)
 
 
-def _capsule(torch: ModuleType, tensors: tuple[Tensor, ...], case: Case) -> list[Variant]:
-    """The rows of a capsule as images of their own, its columns as channels."""
-    data, weight = tensors
-    options = case.kwargs
-    batch, height, width, rows, inner, channels = data.shape
-    columns, filters = weight.shape[3], weight.shape[5]
-    images = data.permute(0, 3, 4, 5, 1, 2).reshape(batch * rows, inner * channels, height, width)
-    # [kh, kw, K, J, CI, CO] -> [J * CO, K * CI, kh, kw]
-    kernels = weight.permute(3, 5, 2, 4, 0, 1)
-    kernels = kernels.reshape(columns * filters, inner * channels, *weight.shape[:2])
+def _convolve(torch: ModuleType, conv: Convolution) -> Callable[..., Tensor]:
+    stride, padding, dilation, groups = conv.stride, conv.padding, conv.dilation, conv.groups
+    if conv.transposed:
+        return lambda data, weight: torch.conv_transpose2d(data, weight, None, stride, padding)
+    function = (torch.conv1d, torch.conv2d, torch.conv3d)[conv.rank - 1]
+    if not conv.batch_norm:
+        return lambda data, weight: function(data, weight, None, stride, padding, dilation, groups)
 
-    def restore(result: Tensor) -> Tensor:
-        split = result.reshape(batch, rows, columns, filters, *result.shape[2:])
-        return split.permute(0, 4, 5, 1, 2, 3)
+    def fused(data: Tensor, weight: Tensor, bias: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
+        result = function(data, weight, bias, stride, padding, dilation, groups)
+        return torch.addcmul(offset[:, None, None], result, scale[:, None, None]).relu_()
 
-    return [
-        (partial(torch.conv2d, d, w, None, **options), restore)
-        for d, w in _layouts(torch, images.contiguous(), kernels.contiguous())
-    ]
+    return fused
 
 
-def _matmul(torch: ModuleType, tensors: tuple[Tensor, ...], case: Case) -> list[Variant]:
-    a, b = tensors
-    return [
-        (lambda: torch.bmm(a, b), _same),
-        (lambda: torch.matmul(a[0], b[0])[None] if len(a) == 1 else torch.matmul(a, b), _same),
-    ]
+Operators: TypeAlias = dict[str, Callable[..., Tensor]]
 
 
-def _attention_scores(torch: ModuleType, tensors: tuple[Tensor, ...], case: Case) -> list[Variant]:
-    query, value = tensors
-    return [(lambda: torch.matmul(query.permute(0, 2, 1, 3), value.permute(0, 2, 3, 1)), _same)]
+def _batch_matmul(torch: ModuleType, case: Case) -> Operators:
+    if case.output_shape[0] == 1:
+        return {"bmm": torch.bmm, "mm": lambda a, b: torch.mm(a[0], b[0])[None]}
+    return {"bmm": torch.bmm}
 
 
-def _norm(torch: ModuleType, tensors: tuple[Tensor, ...], case: Case) -> list[Variant]:
-    (data,) = tensors
-    return [
-        (lambda: torch.linalg.vector_norm(data, dim=(1, 2)), _same),
-        (lambda: (data * data).sum((1, 2)).sqrt_(), _same),
-    ]
+def _attention_scores(torch: ModuleType, case: Case) -> Operators:
+    return {"": lambda q, v: torch.matmul(q.permute(0, 2, 1, 3), v.permute(0, 2, 3, 1))}
 
 
-def _softmax(torch: ModuleType, tensors: tuple[Tensor, ...], case: Case) -> list[Variant]:
-    (data,) = tensors
-    return [(lambda: torch.softmax(data, -1), _same)]
+def _norm(torch: ModuleType, case: Case) -> Operators:
+    return {
+        "vector_norm": lambda data: torch.linalg.vector_norm(data, dim=(1, 2)),
+        "sum of squares": lambda data: (data * data).sum((1, 2)).sqrt_(),
+    }
 
 
-def _layouts(torch: ModuleType, data: Tensor, weight: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Both operands contiguous, and both with the channels innermost where PyTorch has that."""
-    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
-    plain = (data.contiguous(), weight.contiguous())
-    if data.dim() not in formats:
-        return [plain]
-    last = formats[data.dim()]
-    return [plain, (data.to(memory_format=last), weight.to(memory_format=last))]
+def _layer_norm(torch: ModuleType, case: Case) -> Operators:
+    def run(data: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
+        return torch.nn.functional.layer_norm(data, gamma.shape, gamma, beta, 1e-5)
+
+    return {"": run}
 
 
-def _same(result: Tensor) -> Tensor:
-    return result
+def _bias_gelu(torch: ModuleType, case: Case) -> Operators:
+    return {"": lambda data, bias: torch.nn.functional.gelu(data + bias)}
 
 
-def _channels_first(data: Tensor) -> Tensor:
-    return data.movedim(-1, 1)
+def _sum(torch: ModuleType, case: Case) -> Operators:
+    axis = case.kwargs["axis"]
+    return {"": lambda data: data.sum(axis)}
 
 
-def _channels_last(result: Tensor) -> Tensor:
-    return result.movedim(1, -1)
+def _transpose(torch: ModuleType, case: Case) -> Operators:
+    axes = case.kwargs["axes"]
+    return {"": lambda data: data.permute(axes).contiguous()}
 
 
-def _filters_first(weight: Tensor) -> Tensor:
-    """`[*taps, CI, CO]` to `[CO, CI, *taps]`."""
-    return weight.movedim((-1, -2), (0, 1))
-
-
-_BUILDERS: Final[dict[str, Callable[[ModuleType, tuple[Tensor, ...], Case], list[Variant]]]] = {
-    "batch_matmul": _matmul,
-    "conv1d_nlc": _conv,
-    "conv2d_bn_relu": _conv_bn_relu,
-    "conv2d_capsule_nhwijc": _capsule,
-    "conv2d_nhwc": _conv,
-    "conv2d_transpose_nhwc": _transposed,
-    "conv3d_ndhwc": _conv,
-    "depthwise_conv2d_nhwc": _depthwise,
-    "group_conv2d_nhwc": _conv,
+_OPERATORS: Final[dict[str, Callable[[ModuleType, Case], Operators]]] = {
+    "batch_matmul": _batch_matmul,
+    "bias_gelu": _bias_gelu,
+    "layer_norm": _layer_norm,
+    "matmul": lambda torch, case: {"": torch.mm},
     "norm_bmn": _norm,
-    "softmax": _softmax,
+    "softmax": lambda torch, case: {"": lambda data: torch.softmax(data, -1)},
+    "sum": _sum,
+    "transpose": _transpose,
     "transpose_batch_matmul": _attention_scores,
 }
