@@ -33,11 +33,14 @@ def power_of_two(shifted: Value, f: Format, offset: int = 0) -> Value:
 
 
 def scale(p: Value, shifted: Value, f: Format, offset: int = 0) -> Value:
-    """`p · 2^(k + offset)`; in two steps, so that overflow and underflow are gradual."""
-    k = bits(shifted) - (f.magic_bits - offset)
+    """`p · 2^(k + offset)`; in two steps, so that overflow and underflow are gradual.
+
+    Only the low bits of an exponent survive the shift, and those of the large constant are 0.
+    """
+    k = bits(shifted) + (2 * f.bias + offset)
     half = k >> 1
-    first = from_bits((half + f.bias) << f.mantissa)
-    second = from_bits((k - half + f.bias) << f.mantissa)
+    first = from_bits(half << f.mantissa)
+    second = from_bits((k - half) << f.mantissa)
     return p * first * second
 
 
@@ -51,24 +54,27 @@ def at_most(x: Value, limit: Number) -> Value:
     return select(x > limit, limit, x)
 
 
+def at_least(x: Value, limit: Number) -> Value:
+    """The larger; NaN stays."""
+    return select(x < limit, limit, x)
+
+
 def exp(x: Value) -> Value:
-    """E to the power of x."""
+    """E to the power of x; at either limit the scaled result is 0 or infinite."""
     f = format_of(x)
-    vanishes = x < f.exp_low
-    shifted, r = reduce(at_most(select(vanishes, 0.0, x), f.exp_high), f)
+    shifted, r = reduce(at_most(at_least(x, f.exp_low), f.exp_high), f)
     p = _exp_minus_one(r, tables.EXP, f) + 1.0
-    return select(vanishes, 0.0, scale(p, shifted, f))
+    return scale(p, shifted, f)
 
 
 def exp2(x: Value) -> Value:
     """2 to the power of x."""
     f = format_of(x)
-    vanishes = x < f.exp2_low
-    y = at_most(select(vanishes, 0.0, x), f.exp2_high)
+    y = at_most(at_least(x, f.exp2_low), f.exp2_high)
     shifted = y + f.magic
     r = y - (shifted - f.magic)
     p = fma(r, horner(r, tables.EXP2[f.bits]), 1.0)
-    return select(vanishes, 0.0, scale(p, shifted, f))
+    return scale(p, shifted, f)
 
 
 def expm1(x: Value) -> Value:

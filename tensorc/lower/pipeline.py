@@ -17,6 +17,7 @@ from tensorc.ir.verify import verify
 from tensorc.lower.loop_nest import build
 from tensorc.passes.assign_scopes import assign_scopes
 from tensorc.passes.drop_unused_lets import drop_unused_lets
+from tensorc.passes.hoist_invariants import hoist_invariants
 from tensorc.passes.plan_workspace import plan_workspace
 from tensorc.passes.split_prologue import split_prologue
 from tensorc.passes.vectorize_loops import vectorize_loops
@@ -31,6 +32,7 @@ Pass: TypeAlias = Callable[[PrimFunc, Target], PrimFunc]
 _CPU: Final[tuple[Pass, ...]] = (
     drop_unused_lets,  # first: flattening indices recombines most parts of fused loops
     vectorize_loops,  # on the compact IR: unrolling is the backends' business
+    hoist_invariants,  # after vectorising, which shows what all lanes have in common
     assign_scopes,  # after vectorising, which decides what is unrolled and so constant
     plan_workspace,  # after scopes are known
 )
@@ -105,10 +107,11 @@ def _nest(state: State, target: Target, name: str) -> PrimFunc:
 
 def _finished(func: PrimFunc, target: Target, dump: Path | None) -> PrimFunc:
     """The last of all passes, each of them checked and written down on request."""
-    before, check = None, VERIFY.get()
+    before, check, planned = None, VERIFY.get(), False
     for number, (step, result) in enumerate(_run(func, target)):
+        planned = planned or step == plan_workspace.__name__
         if check:
-            verify(result)
+            verify(result, planned=planned)
         if dump is not None:
             _write(dump, f"{number:02}_{step}", result, changed=result is not before)
         func = before = result

@@ -18,7 +18,7 @@ from tensorc.lower.instance import Fusion, Instance, instantiate
 from tensorc.lower.predicates import tighten
 from tensorc.lower.reducing import split_guards
 from tensorc.lower.regions import Surroundings, clip, hull, relax
-from tensorc.lower.unrolling import auto_unroll
+from tensorc.lower.unrolling import auto_unroll, vector_reduction
 from tensorc.schedule.access import body_of
 from tensorc.schedule.stage import At, AtLevel, Inlined, Root, Stage
 from tensorc.schedule.state import State
@@ -90,7 +90,8 @@ class Placement:
         instance = instantiate(stage, sizes, lambda n: self.fresh_name(f"{prefix}_{n}"))
         hosts = {it for name, it in self.hosts if name == stage.name}
         lanes = self.target.lanes(op.dtype.bits)
-        instance = replace(instance, leaves=auto_unroll(stage, instance.leaves, hosts, lanes))
+        leaves = vector_reduction(stage, instance.leaves)
+        instance = replace(instance, leaves=auto_unroll(stage, leaves, hosts, lanes))
         self.ranges |= instance.ranges
         self.definitions |= instance.definitions
         self.fusions += instance.fusions

@@ -1,4 +1,8 @@
-"""The pragma `auto_unroll_max_step`: unroll inner loops while there are few steps."""
+"""Pragmas about innermost loops.
+
+`auto_unroll_max_step` unrolls inner loops while there are few steps; `vector_reduction` lets the
+innermost loop of a reduction combine its terms in any order, and so in the lanes of vectors.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from tensorc.lower.instance import Leaf
 from tensorc.schedule.stage import Stage
 
 AUTO_UNROLL = "auto_unroll_max_step"
+VECTOR_REDUCTION = "vector_reduction"
 
 
 def auto_unroll(
@@ -36,3 +41,11 @@ def auto_unroll(
         if leaf.kind is ForKind.SERIAL:
             unrolled[k] = replace(leaf, kind=ForKind.UNROLLED)
     return tuple(unrolled)
+
+
+def vector_reduction(stage: Stage, leaves: tuple[Leaf, ...]) -> tuple[Leaf, ...]:
+    """Vectorise the innermost loop if it reduces and the pragma on it allows it."""
+    allowed = {name for name, key, value in stage.pragmas if key == VECTOR_REDUCTION and value}
+    if not leaves or not leaves[-1].reduce or leaves[-1].iterator not in allowed:
+        return leaves
+    return (*leaves[:-1], replace(leaves[-1], kind=ForKind.VECTORIZED))

@@ -5,8 +5,9 @@ Before:  for j in vectorized(0, 20):   After:  for j in unrolled(0, 2):
                                                C[ramp(16, 4)] = A[ramp(16, 4)] * broadcast(…)
 
 The widest type decides the number of lanes. Up to eight vectors are unrolled, more make a serial
-loop; tails are done in smaller powers of two. What has no vector form (a store that is guarded
-lane by lane, an index that is not linear in the lane) stays scalar: unrolled if short.
+loop; tails are done in smaller powers of two. A loop that combines terms in one element is done
+lane by lane (see `reduce_lanes`). What has no vector form (a store that is guarded lane by lane, an
+index that is not linear in the lane) stays scalar: unrolled if short.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from collections.abc import Iterator
 
 from tensorc.arith.affine import Range, interval, substitute
 from tensorc.ir.affine import Affine, variable
-from tensorc.ir.expr import Cast, Index, Load
+from tensorc.ir.expr import Cast, Expr, Index, Load
 from tensorc.ir.func import PrimFunc
 from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Seq, Stmt, Store
 from tensorc.ir.visit import map_affines, walk_exprs, walk_stmt
+from tensorc.passes.reduce_lanes import reduce_lanes, reduced_term
 from tensorc.passes.widen import LANE, NoVectorForm, Widening
 from tensorc.target import Target
 
@@ -89,12 +91,27 @@ def _vectorize(loop: For, env: Ranges, target: Target) -> Stmt:
     while lanes > max(loop.extent, 1):
         lanes //= 2
     plain = _inline_lets(loop, env)
+    reduces = reduced_term(plain) is not None
     while lanes > 1:
         try:
-            return _pieces(plain, lanes, env)
+            return _reduced(plain, lanes, env) if reduces else _pieces(plain, lanes, env)
         except NoVectorForm:
             lanes //= 2
     return _visit(_as_scalars(loop), env, target)
+
+
+def _reduced(loop: For, lanes: int, env: Ranges) -> Stmt:
+    """Combine the terms of a loop lane by lane, then the lanes."""
+
+    def widen(term: Expr, base: Affine, lanes: int) -> Expr:
+        known = {**env, loop.var: (0, loop.extent - 1), LANE: (0, lanes - 1)}
+        widening = Widening(loop.var, base + variable(LANE), lanes, known)
+        return widening.spread(widening.expression(term))
+
+    found = reduce_lanes(loop, lanes, MAX_UNROLLED, f"{loop.var}_lanes", widen)
+    if found is None:
+        raise NoVectorForm
+    return found
 
 
 def _is_simple(body: Stmt) -> bool:

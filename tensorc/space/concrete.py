@@ -33,6 +33,7 @@ from tensorc.space.nests import nest_loops
 from tensorc.te.dag import ComputeDAG
 
 AUTO_UNROLL = "auto_unroll_max_step"
+VECTOR_REDUCTION = "vector_reduction"
 
 Row: TypeAlias = Sequence[int]
 # Notes the number that stands where a length does; False if the length is another number.

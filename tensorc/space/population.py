@@ -14,7 +14,7 @@ from tensorc.schedule.location import attached
 from tensorc.schedule.relations import extents
 from tensorc.schedule.stage import Annotation, At, AtLevel, Inlined, IterKind, Stage
 from tensorc.schedule.steps import AnnotationStep, LocateStep, MarkStep, PragmaStep, ReorderStep
-from tensorc.space.concrete import AUTO_UNROLL
+from tensorc.space.concrete import AUTO_UNROLL, VECTOR_REDUCTION
 from tensorc.space.constants import constant_ops
 from tensorc.space.decisions import Tile
 from tensorc.space.draft import Draft
@@ -40,7 +40,7 @@ def annotate(task: SearchTask, draft: Draft) -> Draft:
     names = [name for name in live_stages(draft) if name not in constant]
     untiled = [name for name in names if not draft.stage(name).relations]
     for name in names:
-        draft = _vector_tile(task, draft, name)
+        draft = _combine_lanes(_vector_tile(task, draft, name), name)
     for name in reversed(untiled):
         draft = _locate(draft, name)
     for name in names:
@@ -152,6 +152,17 @@ def _vector_tile(task: SearchTask, draft: Draft, name: str) -> Draft:
     if has_reduce(draft, name):
         return _vectorize_reduction(draft, name)
     return _chunk(task, draft, name)
+
+
+def _combine_lanes(draft: Draft, name: str) -> Draft:
+    """Let what combines partial results of vector lanes do so in the lanes of vectors."""
+    partial = draft.state.stages.get(f"{name}.rf")
+    loops = draft.stage(name).iterators
+    if partial is None or not loops or loops[-1].kind is not IterKind.REDUCE:
+        return draft
+    if partial.iterators[-1].kind is IterKind.REDUCE:
+        return draft
+    return draft.do(PragmaStep(name, loops[-1].name, VECTOR_REDUCTION, 1))
 
 
 def _chunk(task: SearchTask, draft: Draft, name: str) -> Draft:

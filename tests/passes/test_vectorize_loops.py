@@ -92,6 +92,26 @@ BODIES = {
     for j in vectorized(0, 4):
         C[0] = A[j]
 """,
+    "lanes_of_a_sum": """
+    for j in vectorized(0, 8):
+        C[3] = C[3] + A[j]
+""",
+    "lanes_of_a_maximum_in_several_vectors_and_a_tail": """
+    for j in vectorized(0, 27):
+        C[0] = max(C[0], A[2*j] * A[7])
+""",
+    "lanes_of_a_long_product": """
+    for j in vectorized(0, 80):
+        C[0] = C[0] * A[j]
+""",
+    "difference_stays_scalar": """
+    for j in vectorized(0, 4):
+        C[0] = C[0] - A[j]
+""",
+    "term_of_the_same_buffer_stays_scalar": """
+    for j in vectorized(0, 4):
+        C[0] = C[0] + C[j]
+""",
     "let_of_a_vector": """
     for j in vectorized(0, 8):
         t: float32 = A[j] + 1.0
@@ -116,7 +136,8 @@ def test_a_vectorised_loop_becomes(name: str, golden: GoldenFile) -> None:
     before, after = np.zeros((2, 160), np.float32)
     execute(func, [a, before])
     execute(result, [a, after])
-    np.testing.assert_array_equal(after, before)
+    # Sums come in another order: a few roundings of a value that is a few in size.
+    np.testing.assert_allclose(after, before, rtol=1e-5)
 
 
 def test_the_widest_type_decides_the_number_of_lanes() -> None:
