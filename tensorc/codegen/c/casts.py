@@ -44,7 +44,8 @@ def _half_function(m: Module, source: DType, dtype: DType, lanes: int) -> str:
     name = f"to_{dtype}" if narrow else f"from_{source}"
     if lanes > HALF_LANES and lanes % 2 == 0:
         part = _half_function(m, source, dtype, lanes // 2)
-        types = [m.type(e, lanes // 2) for e in (("f32", "u16") if narrow else ("u16", "f32"))]
+        short, long = m.type("u16", lanes // 2), m.type("f32", lanes // 2)
+        types = (long, short) if narrow else (short, long)
         return into.function(name, f"{given} x", _in_halves(part, *types, into.type))
     recipe = recipe_function(m, conversion(source, dtype), lanes)
     bits = m.type("i32", lanes)
