@@ -155,3 +155,29 @@ def test_kernels_are_unloaded_without_disturbing_others() -> None:
     for _ in range(50):
         CompiledFunction(add_artifact())(ones, ones)
     assert add(ones, ones).tolist() == [2.0] * 8
+
+
+PACK = """\
+@prim_func(outputs=('P',))
+def pack(B: buffer((8,), 'float32'), P: buffer((8,), 'float32')):
+    for i in serial(0, 8):
+        P[i] = B[7 - i] * 3.0
+"""
+PACKED = """\
+@prim_func(outputs=('C',))
+def kernel(A: buffer((8,), 'float32'), C: buffer((8,), 'float32'), P: buffer((8,), 'float32')):
+    for i in serial(0, 8):
+        C[i] = A[i] * P[i] + 2.0
+"""
+
+
+@pytest.mark.parametrize("kind", ["llvm", "c", "python"])
+def test_a_prologue_runs_once_and_travels_with_its_kernel(kind: str) -> None:
+    artifact = build(parse_func(PACKED), Target(kind), prologue=parse_func(PACK))
+    assert [p.name for p in artifact.results] == ["P"]
+    again = type(artifact).from_header(artifact.header(), artifact.data)
+    a, b = np.arange(8, dtype=np.float32), np.arange(8, dtype=np.float32) ** 2
+    for found in (artifact, again.renamed({"B": "weights"})):
+        name = "B" if found is artifact else "weights"
+        f = CompiledFunction(found, constants={name: b})
+        assert np.allclose(f(a), a * b[::-1] * 3 + 2)
