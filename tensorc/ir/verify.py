@@ -55,8 +55,12 @@ _NUMBERS_ONLY = frozenset(("+", "-", "*", "//", "%", "truncdiv", "truncmod", "ab
 _BINARY_FUNCTIONS = frozenset(("pow", "atan2", "fmod", "copysign"))
 
 
-def verify(func: PrimFunc) -> None:
+def verify(func: PrimFunc, *, planned: bool = True) -> None:
     """Check a function against the rules above.
+
+    Args:
+        func: The function.
+        planned: Whether its workspace has been laid out.
 
     Raises:
         VerifyError: names the first offender.
@@ -72,7 +76,7 @@ def verify(func: PrimFunc) -> None:
     for output in func.outputs:
         if output not in names:
             raise VerifyError(f"Expected outputs among the parameters, got '{output}'.")
-    scope = _Scope(func, {p.name: p for p in func.params})
+    scope = _Scope(func, {p.name: p for p in func.params}, planned)
     scope.stmt(func.body)
 
 
@@ -100,6 +104,7 @@ class _Scope:
 
     func: PrimFunc
     names: dict[str, Buffer | Var | None]
+    planned: bool
     in_parallel: bool = False
 
     def bind(self, name: str, meaning: Buffer | Var | None) -> _Scope:
@@ -162,7 +167,7 @@ class _Scope:
         _check_shape(buffer)
         if buffer.scope == "global":
             raise VerifyError(f"Expected '{buffer.name}' allocated in another scope than 'global'.")
-        if buffer.scope != "workspace":
+        if buffer.scope != "workspace" or not self.planned:
             return
         func = self.func
         size = func.thread_workspace_bytes if self.in_parallel else func.workspace_bytes

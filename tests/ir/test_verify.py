@@ -131,6 +131,7 @@ def test_offset_outside_the_workspace_is_refused() -> None:
     fits = replace(KERNEL, body=body, workspace_bytes=128, offsets=(("T", 64),))
     verify(fits)
     refused(replace(fits, offsets=(("T", 128),)), "offset for 'T'")
+    verify(replace(fits, workspace_bytes=0, offsets=()), planned=False)
     refused(replace(fits, offsets=(("T", 32),)), "offset for 'T'")
     # Inside a parallel loop it is the thread's part that counts.
     refused(replace(fits, body=loop(body, kind=ForKind.PARALLEL)), "64 of 0 bytes")

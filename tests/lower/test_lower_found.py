@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tensorc import te
+from tensorc.lower import lower
 from tensorc.schedule.stage import Annotation
 from tensorc.schedule.steps import (
     AnnotationStep,
@@ -11,6 +14,7 @@ from tensorc.schedule.steps import (
     ReorderStep,
     SplitStep,
 )
+from tensorc.target import Target
 from tests.lower.test_loop_nest import check_result, state_of
 
 
@@ -46,3 +50,12 @@ def test_empty_reductions_may_be_fused() -> None:
     k, q = te.reduce_axis((0, 0), name="k"), te.reduce_axis((0, 4), name="q")
     C = te.compute((3,), lambda i: te.sum(A[i, k, q], axis=[k, q]), name="C")
     check_result(state_of([A, C], FuseStep("C", ("k", "q"))), [A, C])
+
+
+def test_the_workspace_is_checked_once_it_is_laid_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENSORC_VERIFY", "1")
+    A = te.placeholder((40_000,), name="A")
+    B = te.compute((40_000,), lambda i: A[i] * 2.0, name="B")
+    C = te.compute((40_000,), lambda i: B[i] + B[39_999 - i], name="C")
+    func = lower(state_of([A, C]), Target("llvm"))
+    assert func.workspace_bytes == 160_000
