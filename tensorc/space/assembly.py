@@ -27,8 +27,9 @@ def make_columns(task: SearchTask, draft: Draft) -> Columns:
     for d in draft.decisions:
         if isinstance(d, Tile):
             lanes, gpu = _lanes(task, draft, d.stage), task.target.is_gpu
-            cap = lanes if is_around_unrolled(draft, d) and not gpu else MAX_INNER
-            lengths = inner_choices(d, lanes, cap, is_vector=d in vectors, is_gpu=gpu)
+            around = is_around_unrolled(draft, d) and not gpu
+            cap = lanes if around else MAX_INNER
+            lengths = inner_choices(d, lanes, cap, is_vector=around or d in vectors, is_gpu=gpu)
             tiles.append(tile_columns(d, lengths))
     choices = tuple(d for d in draft.decisions if isinstance(d, Choice))
     return Columns(tuple(tiles), choices, draft.width)

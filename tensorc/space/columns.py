@@ -92,7 +92,7 @@ def inner_choices(
         tile: The split.
         lanes: Elements of a vector.
         cap: The greatest length of a spatial loop.
-        is_vector: Whether the innermost loop is the vectorised one of a register tile.
+        is_vector: Whether the innermost loop is vectorised, or its body is unrolled as a whole.
         is_gpu: Whether the machine is a GPU.
     """
     extent = tile.extent
@@ -101,7 +101,7 @@ def inner_choices(
     if tile.role == "chunk":
         chunks = tuple(n for n in (lanes * 2**k for k in range(16)) if n <= min(extent, _CHUNK))
         return chunks or (extent,)
-    if (is_vector or tile.role == "lanes" or cap == lanes) and not is_gpu:
+    if (is_vector or tile.role == "lanes") and not is_gpu:
         return vector_lengths(extent, cap, VECTOR_WASTE, lanes)
     if tile.kind is IterKind.REDUCE and not is_gpu:
         return divisors(extent)  # long runs keep accumulators in registers

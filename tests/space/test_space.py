@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tensorc import te
 from tensorc.schedule.bounds import Bounds
 from tensorc.schedule.replay import replay
 from tensorc.schedule.stage import Annotation, IterKind
@@ -184,3 +185,12 @@ def test_evolution_finds_the_one_good_tile_from_bad_ones() -> None:
             rows = space.mutate(rows, rng)
         failures += not (rows[:, reduction.tile.first] == 2).any()
     assert failures == 0
+
+
+def test_long_vectors_leave_the_other_axes_their_choices() -> None:
+    A, B = (te.placeholder((64, 64), "int8", name=name) for name in "AB")
+    k = te.reduce_axis((0, 64), name="k")
+    C = te.compute((64, 64), lambda i, j: te.sum(A[i, k] * B[k, j], axis=k), name="C")
+    for space in spaces([A, B, C], "llvm -num-cores=4 -vector-bytes=64 -vector-registers=32"):
+        rows = space.sample(64, np.random.default_rng(0))
+        assert len(np.unique(space.keys(rows))) > 32
