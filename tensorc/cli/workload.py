@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
+from inspect import signature
 from pathlib import Path
 from types import ModuleType
 from typing import Final
@@ -98,6 +99,10 @@ def _of_function(spec: str, arguments: Sequence[str]) -> Workload:
     if not callable(function):
         raise click.UsageError(f"There is no function '{name}' in '{place}'.")
     positional, named = _values(arguments)
+    try:
+        signature(function).bind(*positional, **named)
+    except TypeError as error:
+        raise click.UsageError(f"Cannot call '{spec}': {error}.") from error
     made = function(*positional, **named)
     tensors = tuple(made) if isinstance(made, list | tuple) else (made,)
     if not tensors or not all(isinstance(tensor, Tensor) for tensor in tensors):

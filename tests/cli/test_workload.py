@@ -63,6 +63,11 @@ def test_a_case_takes_no_arguments() -> None:
         parse("GMM.1", ["5"])
 
 
+def test_arguments_have_to_be_those_of_the_function(file: Path) -> None:
+    with pytest.raises(click.UsageError, match=r"nothing': got an unexpected keyword argument 'z'"):
+        parse(f"{file}:nothing", ["z=1"])
+
+
 def test_a_function_has_to_return_tensors(file: Path) -> None:
     with pytest.raises(click.UsageError, match="to return its tensors"):
         parse(f"{file}:nothing")
