@@ -17,12 +17,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
 import click
 import numpy as np
@@ -30,7 +32,7 @@ from numpy.typing import NDArray
 
 from bench.report import Figure, publish
 from tensorc.ir.printer import print_func
-from tensorc.lower.pipeline import lower
+from tensorc.lower.pipeline import lower_split
 from tensorc.runtime.arrays import address_of, kernel_ffi, numpy_dtype
 from tensorc.runtime.artifact import Artifact, Param
 from tensorc.runtime.build import build
@@ -41,6 +43,7 @@ from tensorc.schedule.state import State
 from tensorc.support.options import VERIFY
 from tensorc.target import Target
 from tensorc.te.dag import ComputeDAG
+from tensorc.te.tensor import ComputeOp
 from tests.fuzz.examples import Example, random_example
 from tests.fuzz.schedules import random_state
 
@@ -63,6 +66,9 @@ TARGETS = (
     Target("llvm", vector_bytes=32),
     Target("llvm", features=_AVX2, vector_bytes=64),
 )
+# The module, whose limit is lowered so that small programs use the workspace too.
+_scopes = import_module("tensorc.passes.assign_scopes")
+_STACK_BYTES = 64 << 10
 # What nobody wrote: NaN in every floating-point type.
 PATTERN = 0xFF
 
@@ -128,6 +134,8 @@ class Subject:
         target: The machine, as an LLVM target.
         threads: How many threads run it.
         skew: Distance of arrays from the start of their pages in elements, None to end with them.
+        constants: Inputs that are said to be the same in every call.
+        stack_bytes: Scratch buffers of more bytes are in the workspace.
     """
 
     example: Example
@@ -135,6 +143,16 @@ class Subject:
     target: Target
     threads: int
     skew: int | None
+    constants: frozenset[str]
+    stack_bytes: int
+
+    def arrays(self, names: Iterable[str]) -> dict[str, Array | None]:
+        """The inputs, and None for outputs, by names of parameters in call order."""
+        given = iter(self.example.inputs)
+        return {
+            name: None if isinstance(tensor.op, ComputeOp) else next(given)
+            for name, tensor in zip(names, self.example.tensors, strict=True)
+        }
 
 
 def draw(seed: int) -> Subject:
@@ -146,7 +164,12 @@ def draw(seed: int) -> Subject:
     state = random_state(dag, target, r)
     if r.random() < 0.3:
         state = stored(dag, state)
-    return Subject(example, state, target, r.randint(1, 3), r.choice((None, None, 0, 1, 3)))
+    inputs = [op.name for op in dag.ops if op.is_placeholder]
+    constants = frozenset(r.sample(inputs, r.randint(0, len(inputs))) if r.random() < 0.25 else ())
+    return Subject(
+        example, state, target, r.randint(1, 3), r.choice((None, None, 0, 1, 3)), constants,
+        r.choice((_STACK_BYTES, _STACK_BYTES, 512, 64, 0)),
+    )  # fmt: skip
 
 
 def stored(dag: ComputeDAG, state: State) -> State:
@@ -162,20 +185,27 @@ def run(subject: Subject, backend: str) -> list[Array]:
         DisagreementError: Something outside of the outputs was written.
     """
     target = replace(subject.target, kind=backend)
-    artifact = build(lower(subject.state, target), target)
-    given = iter(subject.example.inputs)
-    before = [None if p.is_output else next(given) for p in artifact.params]
-    fenced = [
-        Fenced.unwritten(p, subject.skew) if array is None else Fenced.around(array, subject.skew)
-        for p, array in zip(artifact.params, before, strict=True)
-    ]
-    _call(artifact, fenced, subject.threads, backend)
-    for param, old, new in zip(artifact.params, before, fenced, strict=True):
-        if not new.intact:
-            raise DisagreementError(f"{backend} wrote outside of '{param.name}'.")
-        if old is not None and old.tobytes() != new.array.tobytes():
-            raise DisagreementError(f"{backend} wrote to the input '{param.name}'.")
-    return [f.array for f, array in zip(fenced, before, strict=True) if array is None]
+    with patch.object(_scopes, "MAX_STACK_BYTES", subject.stack_bytes):
+        lowered = lower_split(subject.state, target, subject.constants)
+    artifact = build(lowered.main, target, prologue=lowered.prologue)
+    kernels = [kernel for kernel in (artifact.prologue, artifact) if kernel is not None]
+    params = {p.name: p for kernel in kernels for p in kernel.params}
+    arrays = subject.arrays(lowered.names)
+    fenced = {
+        name: Fenced.unwritten(p, subject.skew)
+        if (array := arrays.get(name)) is None
+        else Fenced.around(array, subject.skew)
+        for name, p in params.items()
+    }
+    for kernel in kernels:
+        _call(kernel, [fenced[p.name] for p in kernel.params], subject.threads, backend)
+    for name, found in fenced.items():
+        if not found.intact:
+            raise DisagreementError(f"{backend} wrote outside of '{name}'.")
+        old = arrays.get(name)
+        if old is not None and old.tobytes() != found.array.tobytes():
+            raise DisagreementError(f"{backend} wrote to the input '{name}'.")
+    return [fenced[name].array for name, array in arrays.items() if array is None]
 
 
 def _call(artifact: Artifact, fenced: Sequence[Fenced], threads: int, backend: str) -> None:
@@ -220,7 +250,11 @@ def show(seed: int) -> None:
     for step in subject.state.steps:
         click.echo(step)
     click.echo(f"{subject.target}\n{subject.state}")
-    click.echo(print_func(lower(subject.state, subject.target)))
+    click.echo(f"constants {sorted(subject.constants)}, stack {subject.stack_bytes}")
+    with patch.object(_scopes, "MAX_STACK_BYTES", subject.stack_bytes):
+        lowered = lower_split(subject.state, subject.target, subject.constants)
+    for func in filter(None, (lowered.prologue, lowered.main)):
+        click.echo(print_func(func))
 
 
 def check_here(seeds: Sequence[int], backends: Sequence[str]) -> None:

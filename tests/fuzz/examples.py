@@ -88,9 +88,9 @@ def _special_values(r: Random) -> Example:
     shape = (r.randint(1, 3), r.randint(1, 40))
     dtype = r.choice(("float32", "float32", "float64"))
     A, B = te.placeholder(shape, dtype, name="A"), te.placeholder(shape, dtype, name="B")
-    f, g = (r.choice(_FUNCTIONS) for _ in range(2))
+    f, g = r.choice(_FUNCTIONS), r.choice(_EXACT)
     C = te.compute(shape, lambda i, j: f(A[i, j], B[i, j]), name="C")
-    D = te.compute(shape, lambda i, j: te.select(g(A[i, j], C[i, j]) > 0, C[i, j], B[i, j]), "D")
+    D = te.compute(shape, lambda i, j: te.select(g(A[i, j], B[i, j]) > 0, C[i, j], B[i, j]), "D")
     rng = np.random.default_rng(r.getrandbits(32))
     tensors = [A, B, C, D]
     with np.errstate(all="ignore"):
@@ -116,19 +116,22 @@ def _divisions(r: Random) -> Example:
     return _example(tensors, [a, b], interpret(tensors, [a, b]))
 
 
-_FUNCTIONS: tuple[Callable[[Any, Any], Any], ...] = (
-    lambda x, y: te.maximum(x, y), lambda x, y: te.minimum(x, y), lambda x, y: x + y,
-    lambda x, y: x * y, lambda x, y: x / y, lambda x, y: x - y, lambda x, _: te.abs(x),
-    lambda x, _: te.exp(x), lambda x, _: te.tanh(x), lambda x, _: te.sqrt(x),
+_EXACT: tuple[Callable[[Any, Any], Any], ...] = (
+    lambda x, y: te.maximum(x, y), lambda x, y: te.minimum(x, y), lambda x, _: te.abs(x),
     lambda x, _: te.floor(x), lambda x, _: te.ceil(x), lambda x, _: te.round(x),
-    lambda x, _: te.trunc(x), lambda x, _: te.log(x), lambda x, _: te.erf(x),
-    lambda x, _: te.sigmoid(x), lambda x, y: te.select(x < y, x, y),
+    lambda x, _: te.trunc(x), lambda x, y: te.select(x < y, x, y), lambda x, y: x - y,
     lambda x, y: te.select(x >= y, x, y), lambda x, y: te.select(x != y, x, y),
-    lambda x, y: te.select(te.isnan(x), y, x), lambda x, y: te.clip(x, -1, 1) + y,
+    lambda x, y: te.select(te.isnan(x), y, x), lambda x, y: te.copysign(x, y),
+)  # fmt: skip
+_FUNCTIONS: tuple[Callable[[Any, Any], Any], ...] = (
+    *_EXACT, lambda x, y: x + y, lambda x, y: x * y, lambda x, y: x / y,
+    lambda x, _: te.exp(x), lambda x, _: te.tanh(x), lambda x, _: te.sqrt(x),
+    lambda x, _: te.log(x), lambda x, _: te.erf(x), lambda x, _: te.sigmoid(x),
+    lambda x, y: te.clip(x, -1, 1) + y,
     lambda x, _: te.exp2(x), lambda x, _: te.expm1(x), lambda x, _: te.log2(x),
     lambda x, _: te.log10(x), lambda x, _: te.log1p(x), lambda x, _: te.rsqrt(x),
     lambda x, _: te.atan(x), lambda x, _: te.sinh(x), lambda x, _: te.cosh(x),
-    lambda x, y: te.atan2(x, y), lambda x, y: te.fmod(x, y), lambda x, y: te.copysign(x, y),
+    lambda x, y: te.atan2(x, y), lambda x, y: te.fmod(x, y),
     lambda x, y: te.select(te.isfinite(x), te.sin(te.clip(x, -9, 9)), te.cos(te.clip(y, -9, 9))),
     lambda x, y: te.power(x, y),
 )  # fmt: skip
