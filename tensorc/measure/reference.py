@@ -66,13 +66,13 @@ def make_task(
     for name, array in (inputs or {}).items():
         if name not in arrays:
             raise MeasureError(f"Bad input '{name}': expected one of {', '.join(arrays)}.")
-        arrays[name] = np.ascontiguousarray(array)
+        arrays[name] = np.asarray(array, order="C")
     if outputs is None or naive_seconds is None:
         bound = {name: arrays[name] for name in constants}
         computed, seconds = _run_untuned(state or initial_state(dag), target, params, arrays, bound)
         outputs = computed if outputs is None else outputs
         naive_seconds = seconds if naive_seconds is None else naive_seconds
-    arrays.update((name, np.ascontiguousarray(array)) for name, array in outputs.items())
+    arrays.update((name, np.asarray(array, order="C")) for name, array in outputs.items())
     missing = [param.name for param in params if param.name not in arrays]
     if missing:
         raise MeasureError(f"Bad outputs of a task: expected one for '{missing[0]}' too.")
@@ -150,9 +150,9 @@ def _run_untuned(
 def _random(param: Param, rng: np.random.Generator, limits: tuple[int, int] | None) -> Array:
     dtype = numpy_dtype(param.dtype)
     if param.dtype.is_float:
-        return np.ascontiguousarray(rng.uniform(-1, 1, param.shape).astype(dtype))
+        return np.asarray(rng.uniform(-1, 1, param.shape)).astype(dtype)
     low, high = limits or _small_range(param.dtype)
-    return np.ascontiguousarray(rng.integers(low, high + 1, param.shape).astype(dtype))
+    return np.asarray(rng.integers(low, high + 1, param.shape)).astype(dtype)
 
 
 def _small_range(dtype: DType) -> tuple[int, int]:

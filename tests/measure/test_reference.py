@@ -119,3 +119,11 @@ def test_many_candidates_pass_with_and_without_overlap(overlap: bool) -> None:
         assert measurer.measure(batch[:1])[0].error is ErrorKind.NONE
     assert all(result.error is ErrorKind.NONE for result in results)
     assert all(result.build_seconds > 0 for result in results)
+
+
+def test_arrays_without_dimensions_stay_so() -> None:
+    a, n = te.placeholder((), name="A"), te.placeholder((), "int32", name="N")
+    dag = ComputeDAG.from_tensors([a, n, te.compute((), lambda: a() + n(), name="B")])
+    task = make_task(dag, TARGET, inputs={"A": np.array(0.5, np.float32)})
+    assert [array.shape for array in task.arrays] == [(), (), ()]
+    assert task.arrays[2] == task.arrays[0] + task.arrays[1]
