@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 from tensorc.arith.sizes import Size
 from tensorc.ir.expr import Expr, Read
@@ -36,6 +37,12 @@ def fresh_stage(op: Op, location: Location = ROOT) -> Stage:
     return Stage(op.name, tuple(spatial + reduction), location=location)
 
 
+def _check_scope(scope: str, deed: str) -> None:
+    scopes = get_args(StageScope)
+    if scope not in scopes:
+        raise ScheduleError(f"Cannot {deed}: expected one of {quoted(scopes)}.")
+
+
 def cache_write(state: State, name: str, scope: StageScope) -> State:
     """Compute a stage into `name.scope` first; the stage itself becomes a copy of that.
 
@@ -43,6 +50,7 @@ def cache_write(state: State, name: str, scope: StageScope) -> State:
                                                      C(i, j) = C.local(i, j)
     """
     deed = f"cache the writes of '{name}' in scope '{scope}'"
+    _check_scope(scope, deed)
     stage = find_stage(state, name, deed)
     op = state.dag.by_name[name]
     if stage.names() != tuple(op.extents()) or stage.relations or is_annotated(stage):
@@ -73,6 +81,7 @@ def cache_read(
     The copy of an attached stage is computed where that is, any other at the root.
     """
     deed = f"cache '{name}' in scope '{scope}' for {quoted(readers)}"
+    _check_scope(scope, deed)
     op = state.dag.by_name.get(name)
     if op is None:
         known = quoted(state.dag.by_name)

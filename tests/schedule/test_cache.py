@@ -171,3 +171,10 @@ def test_a_new_copy_does_not_read_out_of_a_loop() -> None:
     s.compute_at("B", "D", "i")
     with pytest.raises(ScheduleError, match=r"'C\.local' reads 'B' outside iterator 'i' of 'D'"):
         s.cache_read("C", "local", ["D"])
+
+
+def test_an_unknown_scope_is_refused(s: Schedule) -> None:
+    with pytest.raises(ScheduleError, match="in scope 'texture'.*expected one of 'global', 'local'"):
+        s.cache_write("C", "texture")  # type: ignore[arg-type]
+    with pytest.raises(ScheduleError, match="in scope 'texture' for 'C'"):
+        s.cache_read("A", "texture", ["C"])  # type: ignore[arg-type]
