@@ -174,7 +174,7 @@ def test_a_new_copy_does_not_read_out_of_a_loop() -> None:
 
 
 def test_an_unknown_scope_is_refused(s: Schedule) -> None:
-    with pytest.raises(ScheduleError, match="in scope 'texture'.*expected one of 'global', 'local'"):
+    with pytest.raises(ScheduleError, match=r"'texture'.*expected one of 'global', 'local'"):
         s.cache_write("C", "texture")  # type: ignore[arg-type]
     with pytest.raises(ScheduleError, match="in scope 'texture' for 'C'"):
         s.cache_read("A", "texture", ["C"])  # type: ignore[arg-type]
