@@ -33,6 +33,7 @@ from tensorc.schedule.state import State
 from tensorc.schedule.steps import Step
 from tensorc.search.cost_model import CostModel, best_available
 from tensorc.search.evolution import EvolutionOptions
+from tensorc.search.prior import Prior
 from tensorc.search.tuner import Callback, Search, Steps, TuneOptions
 from tensorc.space.default_schedule import default_schedule
 from tensorc.space.sketch import Rules, generate_sketches
@@ -137,7 +138,8 @@ def tune(
         constants: Inputs that are the same in every call, by tensor or name, with or without data.
             What depends on them only is not timed: `compile` computes it once.
         measure: Measures schedules in order, instead of the isolated measurer.
-        model: The cost model; XGBoost, or random where that is not installed.
+        model: The cost model; XGBoost on top of an analytic estimate, or random where that is not
+            installed.
         evolution: Sizes of the search.
 
     Raises:
@@ -167,13 +169,16 @@ def tune(
         )
         quick = measure or _isolated(stack.enter_context(Measurer(task)), task)
         watched = _Watched(quick, records)
+        estimate = Prior.of(machine) if model is None else None
+        generator = np.random.default_rng(seed)
         search = Search(
             [Space(what, sketch) for sketch in generate_sketches(what, rules=rules)],
-            model or best_available(np.random.default_rng(seed), machine.num_cores),
+            model or best_available(generator, machine.num_cores, estimate),
             watched,
             options,
             task.key,
             callbacks,
+            estimate=estimate,
         )
         search.resume(records.earlier())
         search.run()

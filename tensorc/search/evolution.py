@@ -9,13 +9,14 @@ All of it is array operations; nothing here looks at a single candidate before i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tensorc.search.cost_model import CostModel, Features, Scores
+from tensorc.search.cost_model import CostModel, Estimate, Features, Scores
 
 Rows = NDArray[np.int64]
 Keys = NDArray[np.int64]
@@ -62,6 +63,8 @@ class EvolutionOptions:
         elite: Measured rows, the fastest ones, that enter the first generation.
         focus: How many sketches evolve in a round: those with the fastest measured candidates,
             and one more at random. The random share is drawn from all.
+        screened_share: Share of the first candidates that an analytic estimate chooses, where
+            there is one; the others are random.
     """
 
     population: int = 2048
@@ -71,6 +74,7 @@ class EvolutionOptions:
     eps_greedy: float = 0.05
     elite: int = 64
     focus: int = 3
+    screened_share: float = 0.75
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,10 +116,12 @@ def propose(
     count: int,
     rng: np.random.Generator,
     options: EvolutionOptions | None = None,
+    estimate: Estimate | None = None,
 ) -> list[Candidate]:
     """Choose up to `count` distinct candidates that were never measured, best score first.
 
-    Fewer are returned only when the spaces hold no more, none when they are exhausted.
+    Fewer are returned only when the spaces hold no more, none when they are exhausted. Until the
+    model is trained, most are chosen by the estimate.
     """
     options = options or EvolutionOptions()
     unknown = Measured(frozenset(), np.empty((0, 0), np.int64))
@@ -135,7 +141,44 @@ def propose(
             found += _evolve(
                 number, spaces[number], first, known[number], model, count, rng, options
             )
+    elif estimate is not None:
+        found = _screen(spaces, known, estimate, count, rng, options)
+        eps = 1.0 - options.screened_share
+        return _choose(found, fresh, count, rng, replace(options, eps_greedy=eps))
     return _choose(found, fresh, count, rng, options)
+
+
+def _screen(
+    spaces: Sequence[Space],
+    known: Sequence[Measured],
+    estimate: Estimate,
+    count: int,
+    rng: np.random.Generator,
+    options: EvolutionOptions,
+) -> list[Candidate]:
+    """Draw a population; choose half of the best of all, and half of the best of each space.
+
+    What an estimate overlooks it overlooks in a whole space: each of them is tried early.
+    """
+    pool: list[Candidate] = []
+    leading: list[list[Candidate]] = []
+    for number, share in enumerate(_shares(spaces, options.population)):
+        rows = spaces[number].sample(share, rng)
+        best: dict[int, Candidate] = {}
+        scores = estimate(spaces[number].features(rows))
+        _remember(best, number, spaces[number], rows, scores, known[number].keys, 2 * count)
+        leading.append(sorted(best.values(), key=lambda c: -c.score))
+        pool += leading[-1]
+    pool.sort(key=lambda c: -c.score)
+    wanted = max(1, round(count * options.screened_share))
+    near = [pool[i] for i in rng.permutation(min(len(pool), 4 * count))]
+    turns = [c for row in zip_longest(*leading) for c in row if c is not None]
+    chosen: dict[tuple[int, int], Candidate] = {}
+    for source, limit in ((near, wanted // 2), (turns, wanted), (pool, wanted)):
+        for candidate in source:
+            if len(chosen) < limit:
+                chosen.setdefault((candidate.space, candidate.key), candidate)
+    return list(chosen.values())
 
 
 def _active(

@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from tensorc.schedule.steps import Step
-from tensorc.search.cost_model import CostModel, Sample
+from tensorc.search.cost_model import CostModel, Estimate, Sample
 from tensorc.search.evolution import EvolutionOptions, Measured, Rows, Space, propose
 from tensorc.support.errors import OptionError
 
@@ -134,6 +134,7 @@ class Search:
         model: What scores candidates; it is trained before each round.
         measure: Measures schedules and yields the outcomes in their order.
         options: When to stop, and how to search.
+        estimate: What ranks candidates until the model is trained; None for nothing.
         task: A name for the samples of the model.
         trials: What was measured, in order; begin with those of an earlier run.
         history: (trial, elapsed seconds, best latency so far), one for each improvement.
@@ -149,6 +150,7 @@ class Search:
     trials: list[Trial] = field(default_factory=list)
     history: list[tuple[int, float, float]] = field(default_factory=list)
     stopped: str = ""
+    estimate: Estimate | None = None
     _begun: float = 0.0
 
     def resume(self, earlier: Iterable[tuple[Steps, Outcome]]) -> None:
@@ -221,7 +223,13 @@ class Search:
         self.model.update(self._samples(before))
         count = min(self.options.round_size, self.options.trials - len(before))
         chosen = propose(
-            self.spaces, self._known(before), self.model, count, rng, self.options.evolution
+            self.spaces,
+            self._known(before),
+            self.model,
+            count,
+            rng,
+            self.options.evolution,
+            self.estimate,
         )
         present = {(t.space, t.key) for t in self.trials[len(before) :]}
         chosen = [c for c in chosen if (c.space, c.key) not in present]

@@ -79,3 +79,28 @@ def test_the_random_model_never_learns():
     model = RandomCostModel(np.random.default_rng(0))
     model.update(samples(64))
     assert not model.is_trained
+
+
+def estimate(features: np.ndarray) -> np.ndarray:
+    """Right about the first of the two things that cost time, up to a constant."""
+    values: np.ndarray = 3.0 - np.log(0.4 + features[:, :, 0].sum(1).astype(np.float64))
+    return values
+
+
+def test_an_estimate_helps_where_little_was_measured():
+    unseen = samples(512, seed=1)
+    rows, seconds = np.stack([s.features for s in unseen]), np.array([s.latency for s in unseen])
+    correlation = []
+    for known in (estimate, None):
+        model = XGBCostModel(np.random.default_rng(0), estimate=known)
+        model.update(samples(16))
+        correlation.append(spearman(model.predict(rows), -seconds))
+    assert correlation[0] > max(0.75, correlation[1])
+
+
+def test_an_estimate_that_misleads_is_not_believed():
+    unseen = samples(512, seed=1)
+    model = XGBCostModel(np.random.default_rng(0), estimate=lambda features: -estimate(features))
+    model.update(samples(256))
+    scores = model.predict(np.stack([s.features for s in unseen]))
+    assert spearman(scores, -np.array([s.latency for s in unseen])) > 0.8

@@ -95,3 +95,34 @@ def test_the_sketches_with_the_fastest_candidates_evolve():
     evolved = {c.space for c in found if not np.isnan(c.score)}
     assert {0, 1} <= evolved
     assert len(evolved) == 3
+
+
+def estimate(features):
+    """Knows half of the digits: the logarithm of a speed."""
+    return -np.log(1.0 + features[:, 0, features.shape[2] // 2 :][:, :3].sum(1).astype(np.float64))
+
+
+def screened(spaces, count=24, model=None, **options):
+    rng, settings = np.random.default_rng(0), EvolutionOptions(**options)
+    return propose(spaces, {}, model or RandomCostModel(rng), count, rng, settings, estimate)
+
+
+def test_an_estimate_chooses_most_of_the_first_candidates():
+    space = GridSpace()
+    found = screened([space])
+    assert len({c.key for c in found}) == 24
+    scores = estimate(space.features(np.stack([c.row for c in found])))
+    usual = estimate(space.features(space.sample(512, np.random.default_rng(9))))
+    assert (scores > np.quantile(usual, 0.9)).sum() >= 18
+    assert sum(np.isnan(c.score) for c in found) == 6
+
+
+def test_each_space_has_a_first_candidate_whatever_the_estimate_says():
+    found = screened([GridSpace(seed=seed) for seed in range(8)])
+    assert {c.space for c in found} == set(range(8))
+
+
+def test_a_trained_model_is_asked_instead_of_the_estimate():
+    space = GridSpace()
+    found = screened([space], model=Oracle(), population=512, generations=16)
+    assert np.array_equal(found[0].row, space.hidden)
