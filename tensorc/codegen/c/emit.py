@@ -15,7 +15,8 @@ def emit_c(func: PrimFunc, target: Target, prologue: PrimFunc | None = None) -> 
     It stands alone: `NAME_typed` takes typed pointers and can be called from any C program, which
     must give a workspace as large as the comment at it says; `NAME` is the entry of the kernel ABI.
     Parallel loops run on `tensorc_parallel_for` where the program has it, else serially. Compile
-    with `-O2 -march=native -ffp-contract=fast -fno-math-errno` and link with `-lm`.
+    with `-O2 -march=native -ffp-contract=fast -fno-math-errno -fno-tree-vectorize` and link with
+    `-lm`.
 
     A prologue is a kernel of its own, in front of the other.
 
