@@ -1,9 +1,9 @@
 """Matrix products with constant weights, tuned from nothing: `python -m bench.constants`.
 
-The weights are packed when they are bound, outside of what is timed. The figure is the better of the
-tuner's final measurement, whose process comes before other programs of the machine, and one made
-here in turns with that of the multiply-add peak. Bars: 90 % of the peak on one thread after at most
-60 s of tuning.
+The weights are packed when they are bound, outside of what is timed. The figure is the better of
+the tuner's final measurement, whose process comes before other programs of the machine, and one
+made here in turns with that of the multiply-add peak. Bars: 90 % of the peak on one thread after at
+most 60 s of tuning.
 """
 
 from __future__ import annotations
