@@ -82,7 +82,7 @@ def measure(time_budget: float) -> Iterator[Figure]:
 @click.option("--json", "report", type=click.Path(dir_okay=False, path_type=Path))
 def main(time_budget: float, report: Path | None) -> None:
     """Print the share of peak of tuned kernels against the bars."""
-    publish(list(measure(time_budget)), report)
+    publish(measure(time_budget), report)
 
 
 if __name__ == "__main__":

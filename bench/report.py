@@ -1,10 +1,10 @@
-"""Figures against their bars: printed, written as JSON, and turned into an exit code."""
+"""Figures against their bars: printed as they come, written as JSON, made an exit code."""
 
 from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -48,10 +48,12 @@ class Figure:
         return f"{self.name:48} {self.value:12.4g} {self.unit:14} {bar:14}{verdict}"
 
 
-def publish(figures: Sequence[Figure], path: Path | None) -> None:
-    """Print the figures, write them to `path`, and exit with 1 if a bar is missed."""
-    for figure in figures:
+def publish(measured: Iterable[Figure], path: Path | None) -> None:
+    """Print figures as they are measured, write them to `path`, exit with 1 if a bar is missed."""
+    figures = []
+    for figure in measured:
         click.echo(figure.line())
+        figures.append(figure)
     if path is not None:
         data = {
             "machine": {"cpu": host.cpu_model(), "system": platform.platform()},

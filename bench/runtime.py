@@ -108,7 +108,7 @@ def measure() -> Iterator[Figure]:
 @click.option("--json", "report", type=click.Path(dir_okay=False, path_type=Path))
 def main(report: Path | None) -> None:
     """Print what calls and parallel loops cost against the bars."""
-    publish(list(measure()), report)
+    publish(measure(), report)
 
 
 if __name__ == "__main__":

@@ -188,7 +188,7 @@ def measure(count: int, trials: int) -> Iterator[Figure]:
 @click.option("--json", "report", type=click.Path(dir_okay=False, path_type=Path))
 def main(candidates: int, trials: int, report: Path | None) -> None:
     """Print what the search costs against the bars."""
-    publish(list(measure(candidates, trials)), report)
+    publish(measure(candidates, trials), report)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
-from bench import agreement, faults, search_overhead
+from bench import (
+    ablation,
+    agreement,
+    bars,
+    faults,
+    prediction,
+    random_shapes,
+    scaling,
+    search_curve,
+    search_overhead,
+)
 from kernels_ref.suite import cases
-from tensorc.cli.workload import parse_case
+from tensorc.cli.workload import of_case, parse_case
 from tensorc.space.task import SearchTask
 from tensorc.target import Target
 
@@ -41,3 +54,68 @@ def test_the_search_is_timed() -> None:
         SearchTask(search_overhead.small_matmul(), Target("llvm"))
     )
     assert min(speed.slowest, speed.split) > 100
+
+
+def test_reports_are_judged(tmp_path: Path) -> None:
+    def case(name: str, seconds: float, ratio: float) -> dict[str, object]:
+        return {
+            "case": name,
+            "timings": {"tuned": {"best": seconds}},
+            "share_of_peak": 0.95,
+            "share_of_bandwidth": 0.1,
+            "level": "L2",
+            "memory_bound": False,
+            "ratio_to_best_peer": ratio,
+            "ratios": {"metaschedule": 2.0},
+        }
+
+    for threads, seconds in ((1, 3e-3), (2, 1.5e-3)):
+        data = {
+            "target": {"num_cores": threads},
+            "cases": [case("GMM.3.b1", seconds, 0.9), case("DEP.1.b1", 1e-4, 2.0)],
+        }
+        (tmp_path / f"{threads}.json").write_text(json.dumps(data))
+    found = list(bars.bars(bars.read([tmp_path / "1.json", tmp_path / "2.json"])))
+    by_name = {figure.name: figure for figure in found}
+    assert by_name["GMM.3.b1, 1 thread"].met
+    assert not by_name["GMM.3.b1, 1 thread, ratio"].met
+    assert by_name["DEP.1.b1, 1 thread, ratio"].met
+    assert by_name["MetaSchedule, 1 thread, mean ratio of 2"].met
+    assert by_name["GMM.3.b1, 2 threads against 1"].value == 2.0
+    assert "DEP.1.b1, 2 threads against 1" not in by_name
+
+
+def test_random_cases_are_the_same_for_the_same_seed_and_cover_the_operators() -> None:
+    first, again, other = (random_shapes.drawn(40, seed) for seed in (1, 1, 2))
+    shapes = [[case.shape for case in cases] for cases in (first, again, other)]
+    assert shapes[0] == shapes[1] != shapes[2]
+    assert {case.workload.code for case in first} == {o.code for o in random_shapes.OPERATORS}
+    for case in first:
+        assert case.flops <= random_shapes.MOST_FLOPS
+        of_case(case)
+
+
+def test_a_search_without_trials_is_compared_with_a_whole_one() -> None:
+    figures = list(prediction.measure([parse_case("GMM.1")], 1, 1.0, 0))
+    assert [figure.name for figure in figures] == [
+        "GMM.1.b1 without trials",
+        "geometric mean of 1",
+    ]
+    assert all(10 < figure.value < 1000 for figure in figures)
+
+
+def test_a_search_with_parts_taken_away_still_finds_programs() -> None:
+    figures = list(ablation.measure([parse_case("GMM.1")], 1, 2, 0))
+    assert len(figures) == 1 + 2 * (len(ablation.VARIANTS) - 1)
+
+
+def test_a_curve_knows_when_something_was_reached() -> None:
+    curve = search_curve.Curve("GMM.3", "us", ((1, 0.5, 3.0), (9, 4.0, 1.0)), 1.0)
+    assert (curve.at_trial(8), curve.at_second(4.0), curve.at_second(0.1)) == (3.0, 1.0, None)
+    assert (curve.seconds_to(2.0), curve.seconds_to(0.5)) == (4.0, float("inf"))
+
+
+def test_phases_are_timed() -> None:
+    figures = list(scaling.phases("one", scaling.chain(1, 16), Target("llvm", num_cores=1)))
+    assert figures[0].name == "one: sketches"
+    assert all(figure.value > 0 for figure in figures)
