@@ -276,7 +276,8 @@ void tensorc_parallel_for(void (*body)(void *, int64_t, int64_t, int32_t), void 
     body(context, 0, n / 2, 0);
 }
 """
-    library = load(emit_c(func, TARGET) + pool, tmp_path)
+    # Not the pool that another test may have loaded for all libraries.
+    library = load(emit_c(func, TARGET) + pool, tmp_path, "-Wl,-Bsymbolic")
     a, got, want = (
         np.arange(8, dtype=np.float32),
         np.zeros(32, np.float32),
