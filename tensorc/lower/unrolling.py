@@ -11,10 +11,7 @@ from dataclasses import replace
 
 from tensorc.ir.stmt import ForKind
 from tensorc.lower.instance import Leaf
-from tensorc.schedule.stage import Stage
-
-AUTO_UNROLL = "auto_unroll_max_step"
-VECTOR_REDUCTION = "vector_reduction"
+from tensorc.schedule.stage import AUTO_UNROLL, VECTOR_REDUCTION, Stage
 
 
 def auto_unroll(

@@ -8,6 +8,7 @@ from tensorc.arith.sizes import Size
 from tensorc.schedule.lookup import find_iterator, find_stage, quoted
 from tensorc.schedule.stage import (
     BLOCKS,
+    PRAGMAS,
     THREADS,
     Annotation,
     IterKind,
@@ -48,8 +49,8 @@ def pragma(state: State, name: str, iterator: str, key: str, value: int) -> Stat
     deed = f"attach '{key}' to '{iterator}' of stage '{name}'"
     stage = find_stage(state, name, deed)
     find_iterator(stage, iterator, deed)
-    if not key.isidentifier():
-        raise ScheduleError(f"Cannot {deed}: expected an identifier, got '{key}'.")
+    if key not in PRAGMAS:
+        raise ScheduleError(f"Cannot {deed}: expected one of {quoted(PRAGMAS)}, got '{key}'.")
     if value < 0:
         raise ScheduleError(f"Cannot {deed}: expected a value of at least 0, got {value}.")
     others = tuple(p for p in stage.pragmas if p[:2] != (iterator, key))

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tensorc.schedule.bounds import Bounds, Nest
-from tensorc.schedule.stage import At, AtLevel, Stage
+from tensorc.schedule.stage import AUTO_UNROLL, At, AtLevel, Stage
 
 if TYPE_CHECKING:
     from tensorc.schedule.state import State
@@ -79,7 +79,7 @@ def _stage_lines(
 
 def _remarks(stage: Stage, nest: Nest) -> Iterator[str]:
     for _, key, value in stage.pragmas:
-        yield f"{'auto_unroll' if key == 'auto_unroll_max_step' else key}: {value}"
+        yield f"{'auto_unroll' if key == AUTO_UNROLL else key}: {value}"
     for what, amount in stage.marks:
         yield f"{what}: {_text(amount)}"
     if stage.storage_align is not None:

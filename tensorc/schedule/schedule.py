@@ -246,7 +246,16 @@ class Schedule:
         return self._annotate(stage, iterator, Annotation(index))
 
     def pragma(self, stage: StageLike, iterator: IteratorLike, key: str, value: int) -> None:
-        """Attach a pragma to an iterator, such as `auto_unroll_max_step` with a number of steps."""
+        """Attach a pragma to an iterator, in place of an earlier one of that key.
+
+        Args:
+            stage: The stage.
+            iterator: The iterator.
+            key: `auto_unroll_max_step` to unroll the loops from there on inwards while they have
+                at most `value` steps; `vector_reduction`, with 1, lets the innermost loop of a
+                reduction combine its terms in any order, and so in the lanes of vectors.
+            value: A number of at least 0.
+        """
         self.apply(PragmaStep(self._name(stage), _iterator_name(iterator), key, value))
 
     def storage_align(self, stage: StageLike, axis: str, factor: int, offset: int) -> None:

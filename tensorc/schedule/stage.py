@@ -110,12 +110,18 @@ Location: TypeAlias = Root | Inlined | At | AtLevel
 StageScope: TypeAlias = Literal["global", "local", "shared"]
 MarkKind: TypeAlias = Literal["parallel", "vectorize", "unroll"]
 
+# Unroll the loops from the pragma's on inwards while they have at most so many steps.
+AUTO_UNROLL = "auto_unroll_max_step"
+# Combine the terms of the innermost reduction in any order, and so in the lanes of vectors.
+VECTOR_REDUCTION = "vector_reduction"
+PRAGMAS = (AUTO_UNROLL, VECTOR_REDUCTION)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stage:
     """How one operation is computed.
 
-    `pragmas` holds (iterator, key, value), key `auto_unroll_max_step` for instance. `marks` holds
+    `pragmas` holds (iterator, key, value), the key being one of `PRAGMAS`. `marks` holds
     population-wide choices that a concrete state spells as fuse, annotation and pragma steps.
     `cache_of` names the stage this is a cache of (`cache_read`, `cache_write`), `round_up` the axes
     that may be computed past their end because every operand is owned and padded. `storage_align`

@@ -12,6 +12,8 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from tensorc.schedule.replay import apply_step, initial_state
+from tensorc.schedule.stage import AUTO_UNROLL as AUTO_UNROLL
+from tensorc.schedule.stage import VECTOR_REDUCTION as VECTOR_REDUCTION
 from tensorc.schedule.stage import Annotation
 from tensorc.schedule.state import State
 from tensorc.schedule.steps import (
@@ -31,9 +33,6 @@ from tensorc.schedule.steps import (
 )
 from tensorc.space.nests import nest_loops
 from tensorc.te.dag import ComputeDAG
-
-AUTO_UNROLL = "auto_unroll_max_step"
-VECTOR_REDUCTION = "vector_reduction"
 
 Row: TypeAlias = Sequence[int]
 # Notes the number that stands where a length does; False if the length is another number.
