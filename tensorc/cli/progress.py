@@ -75,7 +75,7 @@ def line(subject: Subject, progress: Progress, left: float | None) -> str:
     speed = figures.rate(subject.flops, progress.best)
     parts = [
         subject.name,
-        f"{progress.trials}/{progress.total}",
+        str(progress.trials) if progress.total is None else f"{progress.trials}/{progress.total}",
         f"best {figures.seconds(progress.best)}",
     ]
     if speed:
@@ -102,7 +102,9 @@ class Clock:
         self._first = self._first or progress
         trials = progress.trials - self._first.trials
         pace = (progress.elapsed - self._first.elapsed) / trials if trials else None
-        by_trials = None if pace is None else pace * (progress.total - progress.trials)
+        by_trials = None
+        if pace is not None and progress.total is not None:
+            by_trials = pace * (progress.total - progress.trials)
         if self.time_budget is None:
             return by_trials
         by_time = max(0.0, self.time_budget - progress.elapsed)
@@ -130,7 +132,7 @@ class PlainView:
     def __call__(self, progress: Progress) -> None:
         """Print a line if it is time for one."""
         left, now = self.clock.left(progress), time.monotonic()
-        if now < self._next and progress.trials < progress.total:
+        if now < self._next and progress.trials != progress.total:
             return
         self._next = now + self.interval
         failed = histogram(progress.errors)
@@ -151,7 +153,7 @@ class LiveView:
         left = self.clock.left(progress)
         foot = Table.grid(padding=(0, 2))
         foot.add_row(
-            ProgressBar(max(1, progress.total), progress.trials, width=24),
+            ProgressBar(progress.total or None, progress.trials, width=24),
             Text(histogram(progress.errors), style="red"),
         )
         self.live.update(Group(Text(line(self.subject, progress, left)), foot))

@@ -159,11 +159,11 @@ def in_names_of(dag: ComputeDAG, record: Record, records: Database) -> tuple[Ste
 
 @contextmanager
 def opened(database: DatabaseLike) -> Iterator[Database]:
-    """Open a database given by path for a while; one that is open stays open."""
+    """Open a database given by path to look into it for a while; one that is open stays open."""
     if isinstance(database, Database):
         yield database
     else:
-        with Database(database) as records:
+        with Database(database, read_only=True) as records:
             yield records
 
 

@@ -101,7 +101,7 @@ def tune(
     tensors: Computation,
     target: Target | str = "llvm",
     *,
-    trials: int = 64,
+    trials: int | None = 64,
     time_budget: float | None = None,
     seed: int = 0,
     database: DatabaseLike | None = None,
@@ -125,7 +125,7 @@ def tune(
     Args:
         tensors: The inputs and outputs in call order, or a `ComputeDAG`.
         target: The backend and machine.
-        trials: Candidates to measure in all.
+        trials: Candidates to measure in all; None for no limit.
         time_budget: Seconds for the search; None for no limit. The final measurements come on top.
         seed: Of everything random, a non-negative number.
         database: Where records are kept, a path or an open `Database`.
@@ -144,7 +144,7 @@ def tune(
 
     Raises:
         TEError: The tensors are no valid computation.
-        OptionError: A limit or the seed is negative.
+        OptionError: A limit or the seed is negative, or nothing ends the run.
         MeasureError: Measuring itself is impossible.
         RecordError: The database cannot be used.
     """

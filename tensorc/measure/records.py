@@ -10,6 +10,7 @@ that is stored is ever executed.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -195,19 +196,23 @@ def target_key(target: Target) -> str:
 class Database:
     """Records in a file; ':memory:' keeps them in memory. Use as a context manager, or `close`.
 
+    Args:
+        path: The file; it is made if it does not exist.
+        read_only: Only look; works on files and in folders that cannot be written.
+
     Raises:
         RecordError: The file is damaged, not a database of tensorc, of a later version, or cannot
             be opened or written.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, read_only: bool = False) -> None:
         self.path = str(path)
         with self._explained():
-            self._connection = sqlite3.connect(
-                self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
+            self._connection = _connect(self.path, read_only)
             try:
-                self._prepare()
+                self._check(read_only)
+                if not read_only:
+                    self._prepare()
             except BaseException:
                 self._connection.close()
                 raise
@@ -359,19 +364,21 @@ class Database:
                 self.append(info, records.get(task, ()))
         return sum(map(len, records.values()))
 
-    def _prepare(self) -> None:
+    def _check(self, read_only: bool) -> None:
         application, version = self._pragma("application_id"), self._pragma("user_version")
         tables = self._connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
-        if application != APPLICATION_ID and tables:
+        if application != APPLICATION_ID and (tables or read_only):
             raise RecordError(f"Cannot use '{self.path}': it is a database of another program.")
         if version > SCHEMA_VERSION:
             raise RecordError(
                 f"Cannot use '{self.path}': expected schema {SCHEMA_VERSION}, got {version}, "
                 "written by a later tensorc."
             )
+
+    def _prepare(self) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
-        if not tables:
+        if self._pragma("application_id") != APPLICATION_ID:
             with self._transaction():
                 for statement in _SCHEMA.split(";"):
                     self._connection.execute(statement)
@@ -404,6 +411,19 @@ class Database:
 
 
 _ROW_FIELDS: Final = ("target_key", "latency", *_COLUMNS.split(", "))
+
+
+def _connect(path: str, read_only: bool) -> sqlite3.Connection:
+    """Open a connection that commits each statement, unless a transaction was begun."""
+    name, is_uri = path, False
+    if read_only and path != ":memory:":
+        # In a folder that cannot be written, SQLite cannot make the files through which writers
+        # and readers of a write-ahead log agree: then nobody writes, and none are needed.
+        alone = "" if os.access(Path(path).absolute().parent, os.W_OK) else "&immutable=1"
+        name, is_uri = f"{Path(path).absolute().as_uri()}?mode=ro{alone}", True
+    return sqlite3.connect(
+        name, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=is_uri
+    )
 
 
 def _row(record: Record) -> tuple[object, ...]:

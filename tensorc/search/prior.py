@@ -109,7 +109,7 @@ class Prior:
             parts.append((_column(features, f"bytes_past_l{level}") / speed) ** costs.overlap)
         balance = np.maximum(_column(features, "parallel_balance"), 1e-3)
         cycles: _Values = sum(parts) ** (1.0 / costs.overlap) / balance
-        return cycles
+        return cycles * _column(features, "executed_share")
 
     def _slowdown(self, features: Features) -> _Values:
         """Cycles of one vector operation: what the register tile makes of it."""

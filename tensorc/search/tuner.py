@@ -8,7 +8,9 @@ interrupted.
 
 from __future__ import annotations
 
+import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -57,7 +59,7 @@ class TuneOptions:
     """When to stop, and how to search.
 
     Attributes:
-        trials: Candidates to measure in all, those of an earlier run included.
+        trials: Candidates to measure in all, those of an earlier run included; None for no limit.
         time_budget: Seconds after which nothing more is measured; None for no limit.
         seed: Of everything random.
         early_stopping: Stop after so many trials without a better one; None for never.
@@ -65,10 +67,10 @@ class TuneOptions:
         evolution: The options of the search itself.
 
     Raises:
-        OptionError: A number is negative.
+        OptionError: A number is negative, or nothing ends the run.
     """
 
-    trials: int = 64
+    trials: int | None = 64
     time_budget: float | None = None
     seed: int = 0
     early_stopping: int | None = None
@@ -80,6 +82,14 @@ class TuneOptions:
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise OptionError(f"Cannot tune: expected '{name}' of at least 0, got {value}.")
+        if self.trials is None and self.time_budget is None and self.early_stopping is None:
+            raise OptionError(
+                "Cannot tune without end: expected 'trials', 'time_budget' or 'early_stopping'."
+            )
+
+    def room(self, measured: int) -> float:
+        """Return how many more candidates may be measured; infinity without a limit."""
+        return math.inf if self.trials is None else self.trials - measured
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,14 +119,14 @@ class Progress:
 
     Attributes:
         trials: Measured so far, those of an earlier run included.
-        total: How many are wanted.
+        total: How many are wanted; None for no limit.
         elapsed: Seconds since the run began.
         best: Latency of the best in seconds; None while there is none.
         errors: How many failed, by kind.
     """
 
     trials: int
-    total: int
+    total: int | None
     elapsed: float
     best: float | None
     errors: tuple[tuple[str, int], ...]
@@ -152,6 +162,9 @@ class Search:
     stopped: str = ""
     estimate: Estimate | None = None
     _begun: float = 0.0
+    _best: Trial | None = None
+    _errors: Counter[str] = field(default_factory=Counter)
+    _samples: list[Sample | None] = field(default_factory=list)
 
     def resume(self, earlier: Iterable[tuple[Steps, Outcome]]) -> None:
         """Take over the measurements of an earlier run."""
@@ -181,8 +194,7 @@ class Search:
     @property
     def best(self) -> Trial | None:
         """The fastest correct candidate so far."""
-        good = [t for t in self.trials if t.latency is not None]
-        return min(good, key=lambda t: t.latency or 0.0, default=None)
+        return self._best
 
     def fastest(self, count: int) -> list[Trial]:
         """The fastest correct candidates, distinct, fastest first."""
@@ -198,7 +210,7 @@ class Search:
         options = self.options
         if self.stopped:
             return True
-        if len(self.trials) >= options.trials:
+        if options.room(len(self.trials)) <= 0:
             self.stopped = "all trials are done"
         elif self._out_of_time():
             self.stopped = "the time is used up"
@@ -212,16 +224,15 @@ class Search:
 
     def _stale(self) -> int:
         """Trials since the best one."""
-        latencies = [t.latency if t.latency is not None else np.inf for t in self.trials]
-        return len(latencies) - 1 - int(np.argmin(latencies)) if latencies else 0
+        return len(self.trials) - (self.history[-1][0] if self.history else 0)
 
     def _round(self) -> bool:
         """Propose and measure one round, or what an earlier run left of it; False if empty."""
         number, done = divmod(len(self.trials), self.options.round_size)
         rng = np.random.default_rng([self.options.seed, number])
         before = self.trials[: len(self.trials) - done]
-        self.model.update(self._samples(before))
-        count = min(self.options.round_size, self.options.trials - len(before))
+        self.model.update(self._learnt(len(before)))
+        count = int(min(self.options.round_size, self.options.room(len(before))))
         chosen = propose(
             self.spaces,
             self._known(before),
@@ -233,7 +244,7 @@ class Search:
         )
         present = {(t.space, t.key) for t in self.trials[len(before) :]}
         chosen = [c for c in chosen if (c.space, c.key) not in present]
-        chosen = chosen[: self.options.trials - len(self.trials)]
+        chosen = chosen[: int(min(len(chosen), self.options.room(len(self.trials))))]
         schedules = [self.spaces[c.space].steps(c.row) for c in chosen]
         outcomes = self.measure(schedules)
         for candidate, steps, outcome in zip(chosen, schedules, outcomes, strict=False):
@@ -252,48 +263,40 @@ class Search:
         return bool(chosen)
 
     def _add(self, trial: Trial) -> None:
-        best = self.best
         self.trials.append(trial)
         elapsed = time.monotonic() - self._begun if self._begun else 0.0
-        if trial.latency is not None and (
-            best is None or best.latency is None or trial.latency < best.latency
-        ):
+        if trial.latency is None:
+            self._errors[trial.error] += 1
+        elif self._best is None or trial.latency < (self._best.latency or 0.0):
+            self._best = trial
             self.history.append((len(self.trials), elapsed, trial.latency))
         if self._begun:
             self._tell(elapsed)
 
     def _tell(self, elapsed: float) -> None:
-        best = self.best
-        progress = Progress(
-            len(self.trials),
-            self.options.trials,
-            elapsed,
-            None if best is None else best.latency,
-            self.errors(),
-        )
+        latency = None if self._best is None else self._best.latency
+        progress = Progress(len(self.trials), self.options.trials, elapsed, latency, self.errors())
         for callback in self.callbacks:
             callback(progress)
 
     def errors(self) -> tuple[tuple[str, int], ...]:
         """How many candidates failed, by kind, most frequent first."""
-        counts: dict[str, int] = {}
-        for trial in self.trials:
-            if trial.latency is None:
-                counts[trial.error] = counts.get(trial.error, 0) + 1
-        return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+        return tuple(sorted(self._errors.items(), key=lambda item: (-item[1], item[0])))
 
-    def _samples(self, trials: Sequence[Trial]) -> list[Sample]:
-        """The training set: features of each measured row, computed space by space."""
-        samples: list[Sample | None] = [None] * len(trials)
+    def _learnt(self, count: int) -> list[Sample]:
+        """The training set of the first `count` trials; features are computed once for each."""
+        new = self.trials[len(self._samples) : count]
+        samples: list[Sample | None] = [None] * len(new)
         for number, space in enumerate(self.spaces):
-            mine = [i for i, t in enumerate(trials) if t.space == number and t.row is not None]
+            mine = [i for i, t in enumerate(new) if t.space == number and t.row is not None]
             if not mine:
                 continue
-            features = space.features(np.stack([_row(trials[i]) for i in mine]))
+            features = space.features(np.stack([_row(new[i]) for i in mine]))
             for i, values in zip(mine, features, strict=True):
-                latency = trials[i].latency
+                latency = new[i].latency
                 samples[i] = Sample(self.task, values, np.inf if latency is None else latency)
-        return [s for s in samples if s is not None]
+        self._samples += samples
+        return [s for s in self._samples[:count] if s is not None]
 
     def _known(self, trials: Sequence[Trial]) -> dict[int, Measured]:
         known: dict[int, Measured] = {}

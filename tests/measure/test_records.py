@@ -173,6 +173,27 @@ def test_a_damaged_row_is_refused(tmp_path):
         list(database.records())
 
 
+def test_a_database_that_cannot_be_written_can_be_read(tmp_path):
+    folder = tmp_path / "shipped"
+    folder.mkdir()
+    with Database(folder / "a.db") as database:
+        database.append(INFO, [record(1.0)])
+    (folder / "a.db").chmod(0o444)
+    folder.chmod(0o555)
+    with Database(folder / "a.db", read_only=True) as database:
+        assert len(list(database.records())) == 1
+        with pytest.raises(RecordError, match="readonly"):
+            database.append(INFO, [record(2.0)])
+    folder.chmod(0o755)
+
+
+def test_looking_into_a_database_that_is_none_is_refused(tmp_path):
+    (tmp_path / "empty.db").touch()
+    for name in ("nothing.db", "empty.db"):
+        with pytest.raises(RecordError, match=name):
+            Database(tmp_path / name, read_only=True)
+
+
 WRITER = """
 import os, sys
 from tensorc.measure.records import Database, Record, TaskInfo

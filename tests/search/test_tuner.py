@@ -84,6 +84,17 @@ def test_no_round_begins_after_the_time_is_used_up():
     assert machine.seen == []
 
 
+def test_without_a_number_of_trials_the_time_ends_the_run():
+    run = tuned(Machine(GridSpace()), trials=None, time_budget=0.3)
+    assert run.stopped == "the time is used up"
+    assert run.trials
+
+
+def test_a_run_that_nothing_ends_is_refused():
+    with pytest.raises(OptionError, match="without end"):
+        TuneOptions(trials=None)
+
+
 def test_an_exhausted_space_ends_the_run():
     run = tuned(Machine(GridSpace(width=1, base=8)), trials=100)
     assert (len(run.trials), run.stopped) == (8, "every candidate has been measured")
@@ -125,7 +136,7 @@ def test_schedules_of_no_space_are_remembered_but_not_learnt_from():
 
 def test_the_fastest_are_distinct_and_in_order():
     run = tuned(Machine(GridSpace()), trials=32)
-    run.trials.append(run.best)
+    run.trials.append(run.best)  # a schedule that was measured twice
     best = run.fastest(3)
     assert len({t.steps for t in best}) == 3
     assert [t.latency for t in best] == sorted(t.latency for t in best)
