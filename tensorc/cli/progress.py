@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -21,36 +21,10 @@ from rich.text import Text
 
 from tensorc.cli import figures
 
+if TYPE_CHECKING:
+    from tensorc.search.tuner import Progress
+
 _PLAIN_SECONDS: Final = 10.0
-
-
-class Progress(Protocol):
-    """What the search tells after each measurement."""
-
-    @property
-    def trials(self) -> int:
-        """Measured so far."""
-        ...
-
-    @property
-    def total(self) -> int:
-        """How many are wanted."""
-        ...
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the run began."""
-        ...
-
-    @property
-    def best(self) -> float | None:
-        """Seconds of the best; None while there is none."""
-        ...
-
-    @property
-    def errors(self) -> Sequence[tuple[str, int]]:
-        """How many failed, by kind."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
