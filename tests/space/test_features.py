@@ -11,7 +11,7 @@ from tensorc.schedule.schedule import Schedule
 from tensorc.space.features.names import FEATURE_NAMES
 from tensorc.space.features.population import features
 from tensorc.target import Target
-from tests.space.workloads import CPU, GPU, SMALL, spaces
+from tests.space.workloads import CPU, GPU, SMALL, spaces, transposed
 from tests.te import workloads
 
 PAIRS = [(name, target) for name in SMALL for target in (CPU, GPU)]
@@ -128,3 +128,40 @@ def test_programs_without_elements_have_finite_features() -> None:
     B = te.compute((0, 4), lambda i, j: A[i, j] + 1.0, name="B")
     for space in spaces([A, B]):
         assert np.isfinite(space.features(space.sample(4, np.random.default_rng(0)))).all()
+
+
+def test_conditions_decided_outside_of_the_inner_loops_save_their_share() -> None:
+    """With a loop for each phase outside of all tiles a quarter of the work is left."""
+    shares = {}
+    for space in spaces(transposed(4, 2, 1)):
+        rows = space.features(space.sample(64, np.random.default_rng(0)))
+        column = np.exp2(rows[:, :, FEATURE_NAMES.index("executed_share")]) - 1
+        shares[space] = column.min(axis=1)
+    split = [s for space, s in shares.items() if "for h.1 (0,2)" in str(space.sketch)]
+    assert np.allclose(split, 0.25)
+    assert 0 < len(split) < len(shares)
+    assert max(float(s.max()) for s in shares.values()) == 1.0
+
+
+def test_rows_apart_by_a_power_of_two_crowd_a_set() -> None:
+    crowds = []
+    for width in (1024, 1040):
+        A, B, C = workloads.matmul(64, 64, width)
+        s = Schedule([A, B, C])
+        s.split("C", "i", (16,))
+        s.reorder("C", "i.0", "j", "k", "i.1")
+        s.unroll("C", "i.1")
+        (row,) = features(s.state, Target.parse("llvm -l1-bytes=32768 -cache-line-bytes=64"))[0]
+        crowds.append(2 ** named(row)["tile_lines_per_set"] - 1)
+    assert crowds == pytest.approx([16.0, 1.0])
+
+
+def test_a_register_run_ends_at_a_loop_that_moves_the_tile() -> None:
+    A, B, C = workloads.matmul(64, 64, 64)
+    s = Schedule([A, B, C])
+    s.split("C", "k", (8,))
+    s.reorder("C", "k.0", "i", "k.1", "j")
+    s.vectorize("C", "j")
+    (row,) = features(s.state, Target.parse(CPU))[0]
+    assert 2 ** named(row)["register_run"] - 1 == pytest.approx(8)
+    assert 2 ** named(row)["tile_loads"] - 1 == pytest.approx(8 + 1)  # of B and, once, of A

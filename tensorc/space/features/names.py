@@ -64,6 +64,7 @@ _MACHINE: Final = (
     "tile_lines_per_set",
     "register_run",
     "bytes_past_l3",
+    "executed_share",
 )
 
 FEATURE_NAMES: Final[tuple[str, ...]] = (

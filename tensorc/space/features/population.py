@@ -14,6 +14,7 @@ from tensorc.schedule.state import State
 from tensorc.space.features.accesses import Lines, Reuse, Touched, lines, reuse, strides, touched
 from tensorc.space.features.loops import Flags, Floats, LoopArrays, loop_arrays, spread
 from tensorc.space.features.names import BUFFERS, CURVE, FEATURE_NAMES
+from tensorc.space.features.phases import executed_share
 from tensorc.space.features.plan import Plan, StatementPlan, make_plan
 from tensorc.space.unrolling import body_copies, deepest_guest, vector_flags
 from tensorc.target import Target
@@ -178,6 +179,7 @@ class _Population:
             _lines_per_set(plan, loops, stride, target),
             _register_run(plan, loops),
             _moved_past(target.l3_bytes, plan, loops, parts),
+            executed_share(self.state, self.bounds, plan, loops),
         ]
 
     def _place_limit(self, name: str) -> Any:

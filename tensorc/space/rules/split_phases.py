@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import gcd
 
-from tensorc.ir.affine import Affine, FloorMod
-from tensorc.ir.expr import Select
-from tensorc.ir.visit import walk_expr
-from tensorc.schedule.access import body_of
 from tensorc.schedule.steps import SplitStep
 from tensorc.space.draft import Condition, Draft, Expansion
+from tensorc.space.features.phases import strided_conditions
 from tensorc.space.inquiries import has_reduce, is_cached, needs_tiling
 from tensorc.space.rules.multi_level_tiling import tile
 from tensorc.space.task import SearchTask
@@ -58,7 +54,7 @@ def _phases(draft: Draft, stage: str) -> dict[str, int]:
     op = draft.op(stage)
     extents = op.extents()
     strides: dict[str, int] = {}
-    for place, stride in _strided(draft, stage):
+    for place, stride in strided_conditions(draft.state, stage):
         for axis, step in place.terms:
             # An axis that is walked in whole strides does not change the phase.
             if not isinstance(axis, str) or gcd(int(step), stride) != 1:
@@ -67,15 +63,3 @@ def _phases(draft: Draft, stage: str) -> dict[str, int]:
             if isinstance(extent, int) and extent >= stride and axis not in strides:
                 strides[axis] = stride
     return {axis: strides[axis] for axis in extents if axis in strides}
-
-
-def _strided(draft: Draft, stage: str) -> Iterator[tuple[Affine, int]]:
-    """The places `p` and strides `s` of conditions `p % s == 0`, written `-(p % s) >= 0`."""
-    for value in body_of(draft.state, stage):
-        for node in walk_expr(value):
-            for condition in node.conditions if isinstance(node, Select) else ():
-                if condition.const != 0 or len(condition.terms) != 1:
-                    continue
-                ((atom, factor),) = condition.terms
-                if isinstance(atom, FloorMod) and isinstance(atom.divisor, int) and factor < 0:
-                    yield atom.affine, atom.divisor
