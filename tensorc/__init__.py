@@ -12,12 +12,24 @@ from typing import TYPE_CHECKING
 from tensorc.support import errors
 
 if TYPE_CHECKING:
+    from tensorc import te as te
+    from tensorc import topi as topi
+    from tensorc.driver.compile import compile as compile
+    from tensorc.driver.tune import tune as tune
+    from tensorc.schedule.schedule import Schedule as Schedule
+    from tensorc.space.draft import Condition as Condition
+    from tensorc.space.draft import SketchRule as SketchRule
+    from tensorc.space.sketch import generate_sketches as generate_sketches
     from tensorc.target import Target as Target
+    from tensorc.te import tir as tir
+    from tensorc.te.dag import ComputeDAG as ComputeDAG
 
 # Public name -> "module", or "module:attribute" where the name is part of a module.
 _PUBLIC = {
+    "Condition": "tensorc.space.draft:Condition",
     "ComputeDAG": "tensorc.te.dag:ComputeDAG",
     "Schedule": "tensorc.schedule.schedule:Schedule",
+    "SketchRule": "tensorc.space.draft:SketchRule",
     "Target": "tensorc.target:Target",
     "compile": "tensorc.driver.compile:compile",
     "generate_sketches": "tensorc.space.sketch:generate_sketches",

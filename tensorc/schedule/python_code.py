@@ -30,9 +30,10 @@ from tensorc.schedule.steps import (
 from tensorc.support.errors import ScheduleError
 
 
-def python_code(steps: Iterable[Step], name: str = "s") -> str:
-    """One call on a `Schedule` called `name` for each step."""
-    return "".join(f"{name}.{_call(step)}\n" for step in steps)
+def python_code(steps: Iterable[Step], name: str = "s", program: str = "program") -> str:
+    """A `Schedule` called `name` of the tensors or the DAG `program`, and a call for each step."""
+    calls = "".join(f"{name}.{_call(step)}\n" for step in steps)
+    return f"{name} = Schedule({program})\n{calls}"
 
 
 def _call(step: Step) -> str:

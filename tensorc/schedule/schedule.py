@@ -111,7 +111,7 @@ class Schedule:
 
     def python_code(self, name: str = "s", program: str = "program") -> str:
         """Python that makes this schedule of the tensors or the DAG called `program`."""
-        return f"{name} = Schedule({program})\n{python_code(self.steps, name)}"
+        return python_code(self.steps, name, program)
 
     def copy(self) -> Schedule:
         """A schedule with the same steps, to be continued independently."""
@@ -182,16 +182,19 @@ class Schedule:
         self.apply(FollowFusedSplitStep(self._name(stage), it, tuple(sources), level, factor))
         return split_names(it, 2)
 
-    def fuse(self, stage: StageLike, *iterators: IteratorLike) -> str:
-        """Fuse adjacent iterators, outermost first."""
-        names = tuple(map(_iterator_name, iterators))
+    def fuse(self, stage: StageLike, *iterators: IteratorLike | Sequence[IteratorLike]) -> str:
+        """Fuse adjacent iterators, given one by one or as a list, outermost first."""
+        names = _iterator_names(iterators)
         self.apply(FuseStep(self._name(stage), names))
         return fused_name(names)
 
-    def reorder(self, stage: StageLike, *order: IteratorLike) -> None:
-        """Put the iterators given in this order, in the places they hold; others stay."""
+    def reorder(self, stage: StageLike, *order: IteratorLike | Sequence[IteratorLike]) -> None:
+        """Put the iterators given in this order, in the places they hold; others stay.
+
+        They are given one by one or as a list.
+        """
         name = self._name(stage)
-        wanted = list(map(_iterator_name, order))
+        wanted = _iterator_names(order)
         deed = f"reorder stage '{name}'"
         old = find_stage(self.state, name, deed)
         for it in wanted:
@@ -329,3 +332,12 @@ class Schedule:
 
 def _iterator_name(iterator: IteratorLike) -> str:
     return iterator if isinstance(iterator, str) else iterator.name
+
+
+def _iterator_names(given: Iterable[IteratorLike | Sequence[IteratorLike]]) -> tuple[str, ...]:
+    """The names of iterators and of those in lists."""
+    names: list[str] = []
+    for item in given:
+        group = (item,) if isinstance(item, str | Iterator) else item
+        names += map(_iterator_name, group)
+    return tuple(names)

@@ -20,7 +20,18 @@ def test_a_schedule_of_the_same_program_under_other_names_is_used():
     schedule = Schedule(doubled(8, ("X", "Y")))
     schedule.split("Y", "i", [4])
     f = tensorc.compile(doubled(8), schedule=schedule)
-    assert f.schedule() == 's.split("B", "i", [4])\n'
+    assert f.schedule() == 's = Schedule(program)\ns.split("B", "i", [4])\n'
+
+
+def test_the_text_of_a_schedule_makes_it_again():
+    tensors = doubled()
+    schedule = Schedule(tensors)
+    schedule.vectorize("B", schedule.split("B", "i", [4])[1])
+    text = tensorc.compile(tensors, schedule=schedule).schedule()
+    scope = {"Schedule": tensorc.Schedule, "program": tensors}
+    exec(text, scope)
+    assert scope["s"] == schedule
+    assert tensorc.compile(tensors, schedule=scope["s"]).schedule() == text
 
 
 def test_a_database_that_is_not_there_is_not_made(tmp_path: Path):

@@ -72,6 +72,14 @@ def test_the_code_rebuilds_the_schedule(build: object) -> None:
     assert scope["s"] == s
 
 
+def test_iterators_may_be_given_as_a_list() -> None:
+    one_by_one, listed = Schedule(matmul()), Schedule(matmul())
+    one_by_one.reorder("C", "j", "i")
+    listed.reorder("C", ["j", listed["C"].iterators[0]])
+    assert listed.fuse("C", ["j", "i"]) == one_by_one.fuse("C", "j", "i")
+    assert listed == one_by_one
+
+
 def test_steps_of_sketches_have_no_code() -> None:
     with pytest.raises(ScheduleError, match="step of a sketch"):
         python_code([MarkStep("C", "parallel", 2)])
