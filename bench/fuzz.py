@@ -39,6 +39,7 @@ from tensorc.runtime.build import build
 from tensorc.runtime.library import PythonKernel, load
 from tensorc.schedule.json import steps_from_json, steps_to_json
 from tensorc.schedule.replay import replay
+from tensorc.schedule.schedule import Schedule
 from tensorc.schedule.state import State
 from tensorc.support.options import VERIFY
 from tensorc.target import Target
@@ -161,11 +162,11 @@ def draw(seed: int) -> Subject:
     example = random_example(r)
     target = replace(r.choice(TARGETS), num_cores=r.choice((1, 2, 2, 4)))
     dag = ComputeDAG.from_tensors(example.tensors)
-    state = random_state(dag, target, r)
-    if r.random() < 0.3:
-        state = stored(dag, state)
     inputs = [op.name for op in dag.ops if op.is_placeholder]
     constants = frozenset(r.sample(inputs, r.randint(0, len(inputs))) if r.random() < 0.25 else ())
+    state = random_state(dag, target, r, sorted(constants))
+    if r.random() < 0.3:
+        state = stored(dag, state)
     return Subject(
         example, state, target, r.randint(1, 3), r.choice((None, None, 0, 1, 3)), constants,
         r.choice((_STACK_BYTES, _STACK_BYTES, 512, 64, 0)),
@@ -174,6 +175,9 @@ def draw(seed: int) -> Subject:
 
 def stored(dag: ComputeDAG, state: State) -> State:
     """The schedule after program and steps have been written down and read again."""
+    written: dict[str, Any] = {"Schedule": Schedule, "program": dag}
+    exec(Schedule.from_steps(dag, state.steps).python_code(), written)
+    assert written["s"].steps == state.steps, "a schedule is not what its Python code makes"
     again = ComputeDAG.from_json(json.loads(json.dumps(dag.to_json())))
     return replay(again, steps_from_json(json.loads(json.dumps(steps_to_json(state.steps)))))
 

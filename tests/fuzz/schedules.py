@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from random import Random
 
 import numpy as np
 
 from tensorc.schedule.replay import initial_state, replay
 from tensorc.schedule.state import State
+from tensorc.space.default_schedule import default_schedule
 from tensorc.space.sketch import generate_sketches
 from tensorc.space.space import Space
 from tensorc.space.task import SearchTask
@@ -19,21 +21,29 @@ MOST_STEPS = 30
 RULE_SETS = ("default", "ansor")
 
 
-def random_state(dag: ComputeDAG, target: Target, r: Random) -> State:
+def random_state(
+    dag: ComputeDAG, target: Target, r: Random, constants: Collection[str] = ()
+) -> State:
     """A random legal schedule."""
     kind = r.random()
-    if kind < 0.5:
+    if kind < 0.45:
         return more_steps(initial_state(dag), r, r.randint(0, MOST_STEPS))
-    state = sampled(dag, target, r)
+    if kind < 0.5:
+        return default_schedule(dag, target)
+    state = sampled(SearchTask(dag, target, tuple(constants)), r)
     return state if kind < 0.85 else more_steps(state, r, r.randint(1, MOST_STEPS // 2))
 
 
-def sampled(dag: ComputeDAG, target: Target, r: Random) -> State:
+def sampled(task: SearchTask, r: Random) -> State:
     """A row of the space of a random sketch."""
-    task = SearchTask(dag, target)
     space = Space(task, r.choice(generate_sketches(task, rules=r.choice(RULE_SETS))))
     rng = np.random.default_rng(r.getrandbits(32))
     rows = space.sample(2, rng)
-    row = space.crossover(space.mutate(rows, rng), rows[::-1], rng)[0]
-    assert space.valid(row[None])[0]
-    return replay(dag, space.steps(row))
+    row = space.crossover(space.mutate(rows, rng), rows[::-1], rng)[:1]
+    assert space.valid(row)[0]
+    assert np.isfinite(space.features(row)).all()
+    steps = space.steps(row[0])
+    again = space.row(steps)
+    assert again is not None
+    assert (again == row[0]).all(), "a row does not come back from its steps"
+    return replay(task.dag, steps)

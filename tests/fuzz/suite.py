@@ -14,12 +14,25 @@ _TYPES = ("float32", "float32", "float32", "float16", "bfloat16", "float64")
 
 def suite_case(r: Random) -> tuple[list[Tensor], str, dict[str, int]]:
     """Tensors of one of the workloads, the name of its kernel, and the options of that."""
+    if r.random() < 0.1:
+        return _winograd(r)
     workload = r.choice(WORKLOADS)
     case = Case(replace(workload, shapes=(_shape(workload, r),)), 1, r.choice((1, 1, 2)))
     dtype = r.choice(_TYPES)
     inputs = [te.placeholder(a.shape, dtype, name=a.name) for a in case.arguments]
     output = getattr(topi, case.function)(*inputs, **case.kwargs)
     return [*inputs, output], case.function, case.kwargs
+
+
+def _winograd(r: Random) -> tuple[list[Tensor], str, dict[str, int]]:
+    """A convolution by constant matrices, which computes what a plain one does."""
+    size, kernel, channels, filters = r.randint(4, 9), r.choice((2, 3)), r.randint(1, 3), 4
+    options = {"stride": 1, "padding": r.randint(0, 1)}
+    data = te.placeholder((1, size, size, channels), name="data")
+    weight = te.placeholder((kernel, kernel, channels, filters), name="weight")
+    tile = r.choice((2, 4))
+    output = topi.conv2d_winograd_nhwc(data, weight, **options, tile_size=tile)
+    return [data, weight, output], "conv2d_nhwc", options
 
 
 def _shape(workload: Workload, r: Random) -> Shape:
@@ -44,7 +57,7 @@ def _shape(workload: Workload, r: Random) -> Shape:
             case "heads" | "dim":
                 sizes[size] = r.randint(1, 4)
             case _:  # rows and columns of matrices
-                sizes[size] = r.randint(1, 18)
+                sizes[size] = r.choice((r.randint(1, 18), r.randint(19, 48)))
     if "dilation" in sizes:  # a window has to fit
         sizes["padding"] = kernel - 1
     if workload.code == "CAP":  # 4 x 4 x 4 products for each of a convolution
