@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from tensorc.arith.affine import substitute_expr
 from tensorc.ir.affine import Affine
 from tensorc.ir.expr import Expr, Read
 from tensorc.ir.visit import rewrite_expr, walk_expr
 from tensorc.schedule.stage import Inlined
-
-if TYPE_CHECKING:
-    from tensorc.schedule.state import State
+from tensorc.schedule.state import State
 
 Accesses: TypeAlias = dict[str, tuple[tuple[Affine, ...], ...]]
 

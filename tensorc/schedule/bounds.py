@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from tensorc.arith.affine import substitute
 from tensorc.arith.sizes import Flag, Size, vmax, vmin, where
@@ -27,10 +27,8 @@ from tensorc.schedule.stage import (
     IterKind,
     Stage,
 )
+from tensorc.schedule.state import State
 from tensorc.te.op import Op
-
-if TYPE_CHECKING:
-    from tensorc.schedule.state import State
 
 Ranges: TypeAlias = dict[str, Size]
 # The first of several reads that differ by constants (None if they do not), lowest and highest

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from tensorc.schedule.stage import Stage
+from tensorc.schedule.state import State
 from tensorc.support.errors import ScheduleError
-
-if TYPE_CHECKING:
-    from tensorc.schedule.state import State
 
 
 def find_stage(state: State, name: str, deed: str) -> Stage:

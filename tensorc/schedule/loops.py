@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import replace
 from math import prod
-from typing import TYPE_CHECKING
 
 from tensorc.arith.sizes import Size, ceildiv
 from tensorc.schedule.location import check_attachments
@@ -21,10 +20,8 @@ from tensorc.schedule.stage import (
     Stage,
 )
 from tensorc.schedule.state import State
+from tensorc.schedule.steps import FollowFusedSplitStep, FollowSplitStep
 from tensorc.support.errors import ScheduleError
-
-if TYPE_CHECKING:
-    from tensorc.schedule.steps import FollowFusedSplitStep, FollowSplitStep
 
 
 def split_names(iterator: str, parts: int) -> tuple[str, ...]:

@@ -16,15 +16,13 @@ differs between the candidates of a population is given as a range.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tensorc.schedule.bounds import Bounds, Nest
 from tensorc.schedule.stage import AUTO_UNROLL, At, AtLevel, Stage
-
-if TYPE_CHECKING:
-    from tensorc.schedule.state import State
+from tensorc.schedule.state import State
 
 
 def print_state(state: State) -> str:

@@ -7,7 +7,7 @@ One replay serves three uses: with no columns it gives a sketch, whose undecided
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
+from typing import Any, TypeAlias, assert_never
 
 from tensorc.arith.sizes import Size
 from tensorc.schedule.annotate import annotate, mark, pragma, storage_align
@@ -44,9 +44,7 @@ from tensorc.schedule.steps import (
     Step,
     StorageAlignStep,
 )
-
-if TYPE_CHECKING:
-    from tensorc.te.dag import ComputeDAG
+from tensorc.te.dag import ComputeDAG
 
 # One value (int, NumPy integer or array) for each decision column; None while they are open.
 Columns: TypeAlias = Sequence[Any] | None

@@ -24,6 +24,7 @@ from tensorc.arith.sizes import Size, ceildiv
 from tensorc.schedule.bounds import Bounds
 from tensorc.schedule.lookup import find_iterator, find_stage, quoted
 from tensorc.schedule.loops import fused_name, split_names
+from tensorc.schedule.printer import print_state
 from tensorc.schedule.python_code import python_code
 from tensorc.schedule.relations import extents
 from tensorc.schedule.replay import apply_step, initial_state
@@ -107,7 +108,7 @@ class Schedule:
         return hash((self.dag.structural_hash(), self.steps))
 
     def __str__(self) -> str:
-        return str(self.state)
+        return print_state(self.state)
 
     def python_code(self, name: str = "s", program: str = "program") -> str:
         """Python that makes this schedule of the tensors or the DAG called `program`."""

@@ -7,32 +7,11 @@ referred to by (stage, iterator) name. Sizes are ints, or arrays for a whole pop
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tensorc.arith.sizes import Size
-from tensorc.schedule.printer import print_state
-from tensorc.schedule.stage import (
-    BLOCKS,
-    THREADS,
-    Annotation,
-    At,
-    AtLevel,
-    FuseRelation,
-    Inlined,
-    Iterator,
-    IterKind,
-    Location,
-    MarkKind,
-    Relation,
-    Root,
-    SplitRelation,
-    Stage,
-    StageScope,
-)
-
-if TYPE_CHECKING:
-    from tensorc.schedule.steps import Step
-    from tensorc.te.dag import ComputeDAG
+from tensorc.schedule.stage import IterKind, Stage
+from tensorc.schedule.steps import Step
+from tensorc.te.dag import ComputeDAG
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,31 +32,9 @@ class State:
         """The stage of that name."""
         return self.stages[name]
 
-    def __str__(self) -> str:
-        """The loop nests, in the text of Ansor."""
-        return print_state(self)
-
     def with_stage(self, stage: Stage) -> State:
         """The state with one stage replaced."""
         return State(self.dag, {**self.stages, stage.name: stage}, self.steps, self.lengths)
 
 
-__all__ = [
-    "BLOCKS",
-    "THREADS",
-    "Annotation",
-    "At",
-    "AtLevel",
-    "FuseRelation",
-    "Inlined",
-    "IterKind",
-    "Iterator",
-    "Location",
-    "MarkKind",
-    "Relation",
-    "Root",
-    "SplitRelation",
-    "Stage",
-    "StageScope",
-    "State",
-]
+__all__ = ["IterKind", "State"]

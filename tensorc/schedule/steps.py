@@ -8,10 +8,9 @@ concrete schedules hold ints and Ansor's 14 kinds only.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-if TYPE_CHECKING:
-    from tensorc.schedule.state import Annotation, MarkKind, StageScope
+from tensorc.schedule.stage import Annotation, MarkKind, StageScope
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from tensorc.schedule.state import IterKind
+from tensorc.schedule.stage import IterKind
 from tensorc.space.decisions import (
     Choice,
     Rows,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tensorc.arith.sizes import ceildiv
-from tensorc.schedule.state import IterKind
+from tensorc.schedule.stage import IterKind
 
 Rows: TypeAlias = NDArray[np.int64]
 ChoiceKind: TypeAlias = Literal["location", "parallel", "vectorize", "unroll", "threads", "vector"]

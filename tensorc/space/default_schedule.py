@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from tensorc.arith.sizes import Size
 from tensorc.schedule.replay import apply_step, initial_state
-from tensorc.schedule.state import Annotation, State
+from tensorc.schedule.stage import Annotation
+from tensorc.schedule.state import State
 from tensorc.schedule.steps import (
     AnnotationStep,
     ComputeInlineStep,

@@ -9,7 +9,8 @@ from typing import Protocol, TypeAlias
 
 from tensorc.schedule.relations import extents
 from tensorc.schedule.replay import apply_step, initial_state
-from tensorc.schedule.state import Iterator, IterKind, Stage, State
+from tensorc.schedule.stage import Iterator, IterKind, Stage
+from tensorc.schedule.state import State
 from tensorc.schedule.steps import Col, SplitStep, Step
 from tensorc.space.decisions import Choice, ChoiceKind, Decision, Tile, TileRole
 from tensorc.space.task import SearchTask

@@ -6,7 +6,7 @@ import math
 
 from tensorc.arith.sizes import Size
 from tensorc.schedule.access import consumers
-from tensorc.schedule.state import Annotation, At, AtLevel, IterKind, Root
+from tensorc.schedule.stage import Annotation, At, AtLevel, IterKind, Root
 from tensorc.space.draft import Draft
 from tensorc.space.task import SearchTask
 

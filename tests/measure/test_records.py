@@ -9,7 +9,7 @@ import pytest
 
 from tensorc import te
 from tensorc.measure.records import Database, Record, TaskInfo
-from tensorc.schedule.state import Annotation
+from tensorc.schedule.stage import Annotation
 from tensorc.schedule.steps import AnnotationStep, SplitStep
 from tensorc.support.errors import RecordError
 from tensorc.target import Target

@@ -2,7 +2,7 @@
 
 from tensorc import te
 from tensorc.schedule.rename import rename_steps
-from tensorc.schedule.state import Annotation
+from tensorc.schedule.stage import Annotation
 from tensorc.schedule.steps import (
     AnnotationStep,
     CacheReadStep,

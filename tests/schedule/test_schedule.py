@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tensorc.schedule import OPEN, Schedule, replay
+from tensorc.schedule.printer import print_state
 from tensorc.schedule.python_code import python_code
 from tensorc.schedule.steps import Col, LocateStep, MarkStep, SplitStep
 from tensorc.support.errors import ScheduleError
@@ -134,11 +135,11 @@ def test_open_sizes_are_printed_as_question_marks() -> None:
         LocateStep("C", "D", Col(1), 3),
         MarkStep("D", "parallel", Col(2)),
     ]
-    text = str(replay(Schedule(chain()).dag, steps, None))
+    text = print_state(replay(Schedule(chain()).dag, steps, None))
     assert "for i.0 (0,?)" in text
     assert "C inside ? of the 3 loops of D" in text
     assert "D parallel: ?" in text
-    decided = str(replay(Schedule(chain()).dag, steps, [4, 1, 2]))
+    decided = print_state(replay(Schedule(chain()).dag, steps, [4, 1, 2]))
     assert "for i.0 (0,16)\n  for i (0,4)\n" in decided
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tensorc.schedule.state import IterKind
+from tensorc.schedule.stage import IterKind
 from tensorc.schedule.steps import CacheReadStep, ComputeAtStep
 from tensorc.space.draft import Condition, Draft, Expansion
 from tensorc.space.inquiries import crosses_threads, needs_tiling, readers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tensorc.schedule.state import Annotation
+from tensorc.schedule.stage import Annotation
 from tensorc.schedule.steps import AnnotationStep, ComputeAtStep, FollowSplitStep, SplitStep
 from tensorc.space.draft import Condition, Draft, Expansion
 from tensorc.space.inquiries import is_cached, is_compute, needs_tiling, single_consumer, volume

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tensorc.schedule.state import IterKind
+from tensorc.schedule.stage import IterKind
 from tensorc.schedule.steps import FollowSplitStep, ReorderStep
 from tensorc.space.draft import Condition, Draft, Expansion
 from tensorc.space.inquiries import needs_tiling

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tensorc.schedule.state import Annotation
+from tensorc.schedule.stage import Annotation
 from tensorc.schedule.steps import ComputeAtStep
 from tensorc.space.draft import Condition, Draft, Expansion
 from tensorc.space.inquiries import const_axes, inline_wanted, readers
