@@ -20,7 +20,7 @@ from tensorc.space.decisions import Tile
 from tensorc.space.draft import Draft
 from tensorc.space.inquiries import has_reduce, readers
 from tensorc.space.nests import homes, nest_loops, outer_loops
-from tensorc.space.strides import contiguous_run, read_strides
+from tensorc.space.strides import contiguous_run, read_strides, walks_rows
 from tensorc.space.task import SearchTask
 
 UNROLL_STEPS = (0, 16, 64, 512)
@@ -30,8 +30,6 @@ _SERIAL_WORK = 1 << 18
 _LONG = 4096
 # Vectors of a register tile that are written out one by one.
 _COPY_OUT_STEPS = 32
-# The stride up to which it pays to vectorise along an axis a read walks in steps.
-_NEAR = 4
 
 
 def annotate(task: SearchTask, draft: Draft) -> Draft:
@@ -226,7 +224,7 @@ def _vectorize_reduction(draft: Draft, name: str) -> Draft:
     axis = next(
         (a for a, e in zip(reversed(op.axes), reversed(op.shape), strict=True) if _wide(e)), None
     )
-    if axis is None or not _near(draft, name, axis):
+    if axis is None or not walks_rows(draft.state, name, axis):
         return draft
     if not isinstance(dict(zip(op.axes, op.shape, strict=True))[axis], int):
         return draft
@@ -248,12 +246,6 @@ def _vectorize_last(draft: Draft, name: str) -> Draft:
 
 def _wide(extent: Size) -> bool:
     return not isinstance(extent, int) or extent > 1
-
-
-def _near(draft: Draft, name: str, axis: str) -> bool:
-    """Whether some read steps along the axis closely, and none has a reduction inside of it."""
-    strides = [s for s in read_strides(draft.state, name, axis) if isinstance(s, int) and s != 0]
-    return any(abs(s) <= _NEAR for s in strides)
 
 
 def _parallel(task: SearchTask, draft: Draft, name: str) -> Draft:

@@ -13,6 +13,9 @@ from tensorc.schedule.access import accesses, body_of
 from tensorc.schedule.state import State
 from tensorc.te.op import Op
 
+# The stride up to which it pays to vectorise along an axis a read walks in steps.
+_NEAR = 4
+
 
 def flat_stride(indices: Sequence[Affine], shape: Sequence[Size], axis: str) -> Size | None:
     """Elements between neighbours along `axis`; None if it is inside another atom."""
@@ -33,6 +36,12 @@ def read_strides(state: State, stage: str, axis: str) -> list[Size | None]:
         for producer, places in accesses(state, stage).items()
         for indices in places
     ]
+
+
+def walks_rows(state: State, stage: str, axis: str) -> bool:
+    """Whether some read steps closely along an axis."""
+    strides = read_strides(state, stage, axis)
+    return any(isinstance(s, int) and 0 < abs(s) <= _NEAR for s in strides)
 
 
 def conditional_axes(state: State, stage: str) -> frozenset[str]:

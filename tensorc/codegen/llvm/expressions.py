@@ -7,7 +7,7 @@ A scalar where a vector is wanted is repeated in every lane.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias, assert_never
+from typing import Final, TypeAlias, assert_never
 
 from tensorc.codegen.llvm.arithmetic import binary, simple_opcode
 from tensorc.codegen.llvm.calls import call
@@ -41,6 +41,9 @@ from tensorc.ir.expr import (
     lanes_of,
 )
 from tensorc.support.errors import CodegenError
+
+# The greatest stride of lanes that are loaded as whole vectors and picked by shuffles.
+MOST_SHUFFLED: Final = 4
 
 RareExpr: TypeAlias = Var | Cast | Call | Index | Select | Where | Read
 
@@ -163,7 +166,7 @@ class ExpressionWriter(IndexWriter):
         return from_memory(self, x, buffer.dtype, lanes) if needs_conversion(buffer.dtype) else x
 
     def _load_strided(self, e: Load, const: int, terms: Terms) -> str:
-        """Lanes that are not neighbours: backwards by a shuffle, else one at a time."""
+        """Lanes that are not neighbours: by shuffles if they are close, else one at a time."""
         buffer, lanes, stride = e.buffer, e.lanes, e.stride
         of = memory_type(buffer.dtype, lanes)
         if stride == 0:
@@ -173,6 +176,8 @@ class ExpressionWriter(IndexWriter):
             const -= lanes - 1
             p, align = self.pointer(buffer, const, terms), alignment(buffer, const, terms)
             x = self.reverse(self.op(f"load {of}, ptr {p}, align {align}"), of, lanes)
+        elif 1 < stride <= MOST_SHUFFLED and buffer.scope != "local":  # registers are whole
+            x = self._pick(e, const, terms)
         else:
             x = "poison"
             for lane in range(lanes):
@@ -182,6 +187,27 @@ class ExpressionWriter(IndexWriter):
                 one = self.op(f"load {scalar}, ptr {p}, align {align}")
                 x = self.op(f"insertelement {of} {x}, {scalar} {one}, i64 {lane}")
         return from_memory(self, x, buffer.dtype, lanes) if needs_conversion(buffer.dtype) else x
+
+    def _pick(self, e: Load, const: int, terms: Terms) -> str:
+        """Every so many elements, out of `stride` vectors; the last one ends with the last lane."""
+        buffer, lanes, stride = e.buffer, e.lanes, e.stride
+        of = memory_type(buffer.dtype, lanes)
+        starts = [*range(0, (stride - 1) * lanes, lanes), (stride - 1) * (lanes - 1)]
+        x = ""
+        for number, start in enumerate(starts):
+            at = const + start
+            p, align = self.pointer(buffer, at, terms), alignment(buffer, at, terms)
+            y = self.op(f"load {of}, ptr {p}, align {align}")
+            order = []
+            for lane in range(lanes):
+                offset = lane * stride - start
+                # Lanes already right stay, those of later vectors do not matter yet.
+                mine = 0 <= offset < lanes and (number == 0 or lane * stride >= number * lanes)
+                order.append(lanes + offset if mine else lane)
+            picks = ", ".join(f"i32 {place}" for place in order)
+            first = x or "poison"
+            x = self.op(f"shufflevector {of} {first}, {of} {y}, {vector('i32', lanes)} <{picks}>")
+        return x
 
     def reverse(self, x: str, of: str, lanes: int) -> str:
         """The lanes in opposite order."""

@@ -14,6 +14,7 @@ from tensorc.codegen.llvm.expressions import ExpressionWriter
 from tensorc.codegen.llvm.indices import alignment
 from tensorc.codegen.llvm.outline import LiveIn, body_header, struct_of, task, used_names
 from tensorc.codegen.llvm.traits import has_opaque
+from tensorc.codegen.llvm.transposition import load_blocks
 from tensorc.codegen.llvm.types import memory_type, needs_conversion, register_type
 from tensorc.codegen.llvm.writer import Module, flatten
 from tensorc.ir.affine import Affine
@@ -119,6 +120,8 @@ class FunctionWriter(ExpressionWriter):
             self.loop(s, str(s.start), str(s.start + s.extent))
 
     def _unroll(self, s: For) -> None:
+        if not s.lets:
+            load_blocks(self, s)
         for number in range(s.start, s.start + s.extent):
             self.index[s.var] = number
             self._bind_lets(s)

@@ -23,6 +23,8 @@ from tensorc.space.rules.simplify_compute_with_const_tensor import SimplifyCompu
 from tensorc.space.rules.skip_stage import SkipStage
 from tensorc.space.rules.special_compute_location import SpecialComputeLocation
 from tensorc.space.rules.split_phases import SplitPhases
+from tensorc.space.rules.tile_reduction import TileReduction
+from tensorc.space.rules.tile_transposition import TileTransposition
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,9 @@ _DEFAULT: Final = RuleSet(
         InlinePadding(),
         InlineTransposition(),
         SplitPhases(_CPU),
-        *_ANSOR.cpu,
+        TileReduction(),
+        TileTransposition(),
+        *(AddRfactor(wanted=True) if isinstance(r, AddRfactor) else r for r in _ANSOR.cpu),
     ),
     gpu=_ANSOR.gpu,
 )
