@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
+from tensorc.codegen.c.statements import RESERVED
 from tensorc.ir.printer import print_func
 from tensorc.lower.pipeline import lower_split
 from tensorc.measure.records import Database, Record
@@ -30,6 +31,8 @@ from tensorc.te.tensor import Tensor
 
 Computation: TypeAlias = ComputeDAG | Sequence[Tensor]
 DatabaseLike: TypeAlias = str | Path | Database
+# Names that a kernel cannot have in generated code; functions called 'llvm.…' are intrinsics.
+_NO_ENTRY = RESERVED | {"llvm"}
 
 
 class UntunedWarning(UserWarning):
@@ -90,7 +93,8 @@ def compile_state(
     name: str = "kernel",
 ) -> CompiledFunction:
     """Lower, generate, compile and load one concrete state; constants are by tensor name."""
-    lowered = lower_split(state, target, constants or (), identifier(name))
+    entry = identifier(name, reserved=_NO_ENTRY)
+    lowered = lower_split(state, target, constants or (), entry)
     artifact = build(lowered.main, target, prologue=lowered.prologue)
     kernels = [func for func in (lowered.prologue, lowered.main) if func is not None]
     return CompiledFunction(

@@ -25,8 +25,7 @@ _EXCLUSIVE = BLOCKS | THREADS
 
 def annotate(state: State, name: str, iterator: str, annotation: Annotation) -> State:
     """Mark an iterator; `Annotation.NONE` takes a mark away."""
-    word = annotation.value or "serial"
-    deed = f"make '{iterator}' of stage '{name}' {word}"
+    deed = _deed(annotation, f"'{iterator}' of stage '{name}'")
     stage = find_stage(state, name, deed)
     position = find_iterator(stage, iterator, deed)
     old = stage.iterators[position]
@@ -42,6 +41,18 @@ def annotate(state: State, name: str, iterator: str, annotation: Annotation) -> 
     new = replace(old, annotation=annotation)
     iterators = (*stage.iterators[:position], new, *stage.iterators[position + 1 :])
     return state.with_stage(replace(stage, iterators=iterators))
+
+
+def _deed(annotation: Annotation, loop: str) -> str:
+    match annotation:
+        case Annotation.NONE:
+            return f"make {loop} serial"
+        case Annotation.UNROLL | Annotation.VECTORIZE:
+            return f"{annotation.value} {loop}"
+        case Annotation.PARALLEL:
+            return f"parallelize {loop}"
+        case _:
+            return f"bind {loop} to '{annotation.value}'"
 
 
 def pragma(state: State, name: str, iterator: str, key: str, value: int) -> State:

@@ -69,6 +69,15 @@ def test_the_texts_of_every_stage_can_be_read():
     assert "def my_kernel(" in f.ir()
 
 
+@pytest.mark.parametrize("target", ["llvm", "c"])
+@pytest.mark.parametrize("name", ["tensorc_parallel_for", "llvm", "int"])
+def test_a_name_that_the_code_uses_itself_is_not_the_kernels(target, name):
+    f = tensorc.compile(matmul(), Target(target, num_cores=2), name=name)
+    x, y = arrays()
+    assert f.name == f"{name}_"
+    assert np.allclose(f(x, y), x @ y, atol=1e-5)
+
+
 def test_an_unknown_target_is_refused():
     with pytest.raises(TargetError, match="'fpga'"):
         tensorc.compile(matmul(), "fpga")

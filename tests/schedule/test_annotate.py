@@ -16,10 +16,12 @@ def s() -> Schedule:
     return Schedule(matmul(64, 32, 48))
 
 
-@pytest.mark.parametrize("word", ["parallel", "vectorize"])
-def test_iterations_of_a_reduction_are_not_independent(s: Schedule, word: str) -> None:
-    with pytest.raises(ScheduleError, match=f"Cannot make 'k' of stage 'C' {word}.*reduction"):
-        getattr(s, word)("C", "k")
+@pytest.mark.parametrize(
+    ("method", "deed"), [("parallel", "parallelize"), ("vectorize", "vectorize")]
+)
+def test_iterations_of_a_reduction_are_not_independent(s: Schedule, method: str, deed: str) -> None:
+    with pytest.raises(ScheduleError, match=f"Cannot {deed} 'k' of stage 'C': .*reduction"):
+        getattr(s, method)("C", "k")
 
 
 @pytest.mark.parametrize("index", ["blockIdx.x", "blockIdx.y", "vthread"])
@@ -40,13 +42,23 @@ def test_a_reduction_may_be_unrolled(s: Schedule) -> None:
 
 def test_two_loops_are_not_bound_to_one_index(s: Schedule) -> None:
     s.bind("C", "i", "threadIdx.x")
-    with pytest.raises(ScheduleError, match="'i' is bound to it already"):
+    with pytest.raises(
+        ScheduleError, match=r"Cannot bind 'j' of stage 'C' to 'threadIdx.x': 'i' is"
+    ):
         s.bind("C", "j", "threadIdx.x")
 
 
 def test_an_unknown_index_is_refused_with_those_there_are(s: Schedule) -> None:
     with pytest.raises(ScheduleError, match=r"'blockIdx.x'.*got 'warpIdx.x'"):
         s.bind("C", "i", "warpIdx.x")
+
+
+@pytest.mark.parametrize(
+    ("method", "deed"), [("unroll", "unroll 'x' of"), ("serial", "make 'x' of stage 'C' serial")]
+)
+def test_an_unknown_iterator_is_not_marked(s: Schedule, method: str, deed: str) -> None:
+    with pytest.raises(ScheduleError, match=f"Cannot {deed}"):
+        getattr(s, method)("C", "x")
 
 
 def test_a_later_pragma_replaces_an_earlier_one(s: Schedule) -> None:
