@@ -38,6 +38,7 @@ from tensorc.runtime.artifact import Artifact, Param
 from tensorc.runtime.build import build
 from tensorc.runtime.library import PythonKernel, load
 from tensorc.schedule.json import steps_from_json, steps_to_json
+from tensorc.schedule.printer import print_state
 from tensorc.schedule.replay import replay
 from tensorc.schedule.schedule import Schedule
 from tensorc.schedule.state import State
@@ -253,7 +254,7 @@ def show(seed: int) -> None:
     click.echo(ComputeDAG.from_tensors(subject.example.tensors))
     for step in subject.state.steps:
         click.echo(step)
-    click.echo(f"{subject.target}\n{subject.state}")
+    click.echo(f"{subject.target}\n{print_state(subject.state)}")
     click.echo(f"constants {sorted(subject.constants)}, stack {subject.stack_bytes}")
     with patch.object(_scopes, "MAX_STACK_BYTES", subject.stack_bytes):
         lowered = lower_split(subject.state, subject.target, subject.constants)

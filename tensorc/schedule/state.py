@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tensorc.arith.sizes import Size
-from tensorc.schedule.stage import IterKind, Stage
+from tensorc.schedule.stage import Stage
 from tensorc.schedule.steps import Step
 from tensorc.te.dag import ComputeDAG
 
@@ -35,6 +35,3 @@ class State:
     def with_stage(self, stage: Stage) -> State:
         """The state with one stage replaced."""
         return State(self.dag, {**self.stages, stage.name: stage}, self.steps, self.lengths)
-
-
-__all__ = ["IterKind", "State"]

@@ -12,9 +12,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from tensorc.schedule.replay import apply_step, initial_state
-from tensorc.schedule.stage import AUTO_UNROLL as AUTO_UNROLL
-from tensorc.schedule.stage import VECTOR_REDUCTION as VECTOR_REDUCTION
-from tensorc.schedule.stage import Annotation
+from tensorc.schedule.stage import AUTO_UNROLL, Annotation
 from tensorc.schedule.state import State
 from tensorc.schedule.steps import (
     AnnotationStep,

@@ -12,9 +12,17 @@ from collections.abc import Iterable
 from tensorc.arith.sizes import Size
 from tensorc.schedule.location import attached
 from tensorc.schedule.relations import extents
-from tensorc.schedule.stage import Annotation, At, AtLevel, Inlined, IterKind, Stage
+from tensorc.schedule.stage import (
+    AUTO_UNROLL,
+    VECTOR_REDUCTION,
+    Annotation,
+    At,
+    AtLevel,
+    Inlined,
+    IterKind,
+    Stage,
+)
 from tensorc.schedule.steps import AnnotationStep, LocateStep, MarkStep, PragmaStep, ReorderStep
-from tensorc.space.concrete import AUTO_UNROLL, VECTOR_REDUCTION
 from tensorc.space.constants import constant_ops
 from tensorc.space.decisions import Tile
 from tensorc.space.draft import Draft

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tensorc.schedule.bounds import Bounds, Loop
-from tensorc.schedule.stage import Annotation, IterKind
+from tensorc.schedule.stage import AUTO_UNROLL, Annotation, IterKind
 from tensorc.schedule.state import State
 from tensorc.space.features.accesses import Lines, Reuse, Touched, lines, reuse, strides, touched
 from tensorc.space.features.loops import Flags, Floats, LoopArrays, loop_arrays, spread
@@ -136,7 +136,7 @@ class _Population:
         stage = self.state.stages[plan.name]
         limit: Any = dict(stage.marks).get("unroll", 0)
         for _, key, value in stage.pragmas:
-            limit = value if key == "auto_unroll_max_step" else limit
+            limit = value if key == AUTO_UNROLL else limit
         return [
             size * sum(d.itemsize for d in op.dtypes),
             size * outer,
@@ -186,7 +186,7 @@ class _Population:
         stage = self.state.stages[name]
         limit: Any = dict(stage.marks).get("unroll", 0)
         for _, key, value in stage.pragmas:
-            limit = value if key == "auto_unroll_max_step" else limit
+            limit = value if key == AUTO_UNROLL else limit
         return limit
 
 

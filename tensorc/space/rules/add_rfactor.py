@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tensorc.schedule.state import IterKind
+from tensorc.schedule.stage import IterKind
 from tensorc.schedule.steps import FuseStep, ReorderStep, RfactorStep
 from tensorc.space.draft import Condition, Draft, Expansion
 from tensorc.space.inquiries import is_cached, is_compute, needs_tiling, volume

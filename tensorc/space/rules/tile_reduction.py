@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tensorc.ir.affine import affine_variables
 from tensorc.schedule.access import accesses
-from tensorc.schedule.state import IterKind
+from tensorc.schedule.stage import IterKind
 from tensorc.schedule.steps import ComputeAtStep
 from tensorc.space.draft import Condition, Draft, Expansion
 from tensorc.space.inquiries import has_reduce, is_compute, matched_consumer, needs_tiling
