@@ -8,7 +8,7 @@ from tensorc.ir.dtype import compute_dtype
 from tensorc.schedule.bounds import Bounds
 from tensorc.schedule.stage import IterKind
 from tensorc.schedule.steps import LocateStep
-from tensorc.space.columns import MAX_INNER, Columns, inner_choices, tile_columns
+from tensorc.space.columns import INNER_VECTORS, MAX_INNER, Columns, inner_choices, tile_columns
 from tensorc.space.constraints import NoDeeper, ParallelBound, RegisterBudget, Repair, VectorBound
 from tensorc.space.decisions import Choice, Rows, Tile
 from tensorc.space.draft import Draft
@@ -29,6 +29,8 @@ def make_columns(task: SearchTask, draft: Draft) -> Columns:
             lanes, gpu = _lanes(task, draft, d.stage), task.target.is_gpu
             around = is_around_unrolled(draft, d) and not gpu
             cap = lanes if around else MAX_INNER
+            if d in vectors and not (around or gpu):
+                cap = max(cap, INNER_VECTORS * lanes)
             lengths = inner_choices(d, lanes, cap, is_vector=around or d in vectors, is_gpu=gpu)
             tiles.append(tile_columns(d, lengths))
     choices = tuple(d for d in draft.decisions if isinstance(d, Choice))

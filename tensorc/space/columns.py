@@ -20,6 +20,8 @@ from tensorc.space.decisions import (
 
 # Ansor's `max_innermost_split_factor`.
 MAX_INNER = 64
+# Vectors that the innermost loop of a vector axis may have at least, however many lanes they have.
+INNER_VECTORS = 4
 # Share of iterations that may run past the end of an axis: its tail is computed by a second tile.
 WASTE = 0.125
 # For the vector axis: whole vectors are worth more.

@@ -195,3 +195,13 @@ def test_long_vectors_leave_the_other_axes_their_choices() -> None:
     for space in spaces([A, B, C], "llvm -num-cores=4 -vector-bytes=64 -vector-registers=32"):
         rows = space.sample(64, np.random.default_rng(0))
         assert len(np.unique(space.keys(rows))) > 32
+
+
+def test_tiles_of_bytes_are_up_to_four_vectors_wide() -> None:
+    A, B = (te.placeholder((512, 512), "int8", name=name) for name in "AB")
+    k = te.reduce_axis((0, 512), name="k")
+    C = te.compute((512, 512), lambda i, j: te.sum(A[i, k] * B[k, j], axis=k), name="C")
+    (space, *_) = spaces([A, B, C], "llvm -vector-bytes=64", rules="ansor")
+    widths = {t.tile.iterator: t.inner.tolist() for t in space.columns.tiles}
+    assert widths["j"] == [64, 128, 192, 256]
+    assert max(widths["i"]) <= 64
