@@ -46,6 +46,8 @@ from tensorc.te.tensor import Tensor
 # The fastest few are measured again at the end: the minimum of hundreds of noisy figures flatters.
 FINALISTS = 4
 FINAL_ROUNDS = 3
+# The default schedule is left out of them if it is so many times slower than the best.
+HOPELESS = 2.0
 
 # Inputs that are constant, by tensor or name, with their data or without.
 Constants: TypeAlias = Mapping[Tensor | str, Array] | Sequence[Tensor | str]
@@ -270,11 +272,15 @@ def _isolated(measurer: Measurer, task: MeasureTask) -> Measure:
 def _final(
     search: Search, watched: _Watched, default: State, task: MeasureTask
 ) -> tuple[tuple[Step, ...], float]:
-    """Measure the fastest few again, in turns, and return the winner and its latency."""
+    """Measure the fastest few again, in turns, and return the winner and its latency.
+
+    The default schedule takes part unless it is hopelessly slow.
+    """
     finalists = [trial.steps for trial in search.fastest(FINALISTS)]
     first = search.best
     known = {} if first is None else {first.steps: first.latency or task.naive_seconds}
-    finalists.append(default.steps)
+    if first is None or task.naive_seconds < HOPELESS * (first.latency or task.naive_seconds):
+        finalists.append(default.steps)
     figures: dict[Steps, list[float]] = {steps: [] for steps in finalists}
     try:
         if search.stopped != "interrupted":

@@ -33,8 +33,10 @@ _RESULT = -3  # what a prologue made of constants
 _GROUP_PRIORITY = "-10"
 # How much slower than the later ones a first call may be, on cold caches and new pages.
 _COLD = 3.0
-# A long kernel is called so many times, unless that takes too long.
-_CALLS, _LONG = 4.0, 1.0
+# A long kernel is called so many times, unless that takes too long: seconds.
+_CALLS, _LONG = 4.0, 0.4
+# One that has taken this share of the cut-off is called no more often than it takes to be sure.
+_SLOW = 0.5
 _NOT_WRITTEN = 0xFF  # NaN as a float
 _NOT_WRITTEN_INTEGER = 0xA5
 
@@ -112,7 +114,8 @@ class Bench:
             return Timing(first, first, 1.0, (first,), 1, False, {})
         if 0 < options.cutoff < first / _COLD and first > options.budget:
             return Timing(first, first, 1.0, (first,), 1, True, {})
-        options = replace(options, budget=max(options.budget, min(_CALLS * first, _LONG)))
+        calls = 1.0 if 0 < _SLOW * options.cutoff < first else _CALLS
+        options = replace(options, budget=max(options.budget, min(calls * first, _LONG)))
         workspace = self._reserve(artifact.workspace_size(self.task.threads))
         try:
             timing = time_kernel(

@@ -13,6 +13,7 @@ import tensorc
 from tensorc.measure.records import Database
 from tensorc.measure.result import ErrorKind, MeasureResult
 from tensorc.search.evolution import EvolutionOptions
+from tensorc.space.default_schedule import default_schedule
 from tensorc.target import Target
 from tests.driver.test_compile import arrays, matmul
 
@@ -130,3 +131,18 @@ def test_a_killed_run_keeps_every_trial_that_it_told_of(tmp_path, ending):
     with Database(path) as database:
         kept = sum(record.phase != "confirm" for record in database.records())
     assert kept >= max([told, *(int(word) for word in rest if word.isdigit())])
+
+
+@pytest.mark.parametrize(("seconds", "competes"), [(1e-9, False), (1e3, True)])
+def test_the_default_schedule_competes_at_the_end_unless_it_is_hopeless(seconds, competes):
+    machine = FakeMachine()
+
+    def steady(batch) -> Iterator[MeasureResult]:
+        for result in machine(batch):
+            yield MeasureResult((seconds + result.latency * 1e-9,))
+
+    result = tuned(steady, trials=8)
+    last = machine.seen[8:]
+    default = default_schedule(result.dag, TARGET).steps
+    assert (default in last) == competes
+    assert len(last) == 3 * len(set(last))
