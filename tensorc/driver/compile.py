@@ -74,7 +74,7 @@ def compile(  # the public name; `tensorc.compile`
     Warns:
         UntunedWarning: A database was given and holds no record of this computation and target.
     """
-    dag, machine = as_dag(tensors), Target.of(target)
+    dag, machine = ComputeDAG.of(tensors), Target.of(target)
     bound = by_name(tensors, dag, constants or {})
     if schedule is not None:
         if schedule.dag.structural_hash() != dag.structural_hash():
@@ -104,15 +104,6 @@ def compile_state(
         ir=lambda: "\n".join(map(print_func, kernels)),
         schedule=lambda: python_code(state.steps),
     )
-
-
-def as_dag(tensors: Computation) -> ComputeDAG:
-    """Return the DAG of tensors in call order, or the DAG itself.
-
-    Raises:
-        TEError: The tensors are no valid computation.
-    """
-    return tensors if isinstance(tensors, ComputeDAG) else ComputeDAG.from_tensors(tensors)
 
 
 def best_state(
@@ -194,9 +185,7 @@ def names_of(tensors: Computation, dag: ComputeDAG, constants: Iterable[Tensor |
         TEError: One of them is no input.
     """
     inputs = {op for op, _ in dag.params if dag.by_name[op].is_placeholder}
-    # The DAG spells names so that Python and C accept them.
-    given = () if isinstance(tensors, ComputeDAG) else tensors
-    spelled = {t.op: name for t, (name, _) in zip(given, dag.params, strict=False)}
+    spelled = dag.names_of(tensors)
     names: list[str] = []
     for tensor in constants:
         name = tensor if isinstance(tensor, str) else spelled.get(tensor.op, tensor.name)

@@ -14,7 +14,6 @@ import numpy as np
 from tensorc.driver.compile import (
     Computation,
     DatabaseLike,
-    as_dag,
     by_name,
     compile_state,
     in_names_of,
@@ -151,7 +150,7 @@ def tune(
         RecordError: The database cannot be used.
     """
     begun = time.monotonic()
-    dag, machine = as_dag(tensors), Target.of(target)
+    dag, machine = ComputeDAG.of(tensors), Target.of(target)
     options = TuneOptions(
         trials, time_budget, seed, early_stopping, evolution=evolution or EvolutionOptions()
     )

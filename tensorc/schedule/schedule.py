@@ -69,15 +69,8 @@ class Schedule:
     """
 
     def __init__(self, program: ComputeDAG | Sequence[Tensor]) -> None:
-        self._names: dict[int, str] = {}
-        self._tensors: tuple[Tensor, ...] = ()  # keeps the ids in _names valid
-        if isinstance(program, ComputeDAG):
-            self.dag = program
-        else:
-            self.dag = ComputeDAG.from_tensors(program)
-            named = zip(program, self.dag.params, strict=True)
-            self._names = {id(tensor.op): name for tensor, (name, _) in named}
-            self._tensors = tuple(program)
+        self.dag = ComputeDAG.of(program)
+        self._names = self.dag.names_of(program)
         self.state: State = initial_state(self.dag)
 
     @classmethod
@@ -117,7 +110,7 @@ class Schedule:
     def copy(self) -> Schedule:
         """A schedule with the same steps, to be continued independently."""
         other = Schedule(self.dag)
-        other._names, other._tensors, other.state = self._names, self._tensors, self.state
+        other._names, other.state = self._names, self.state
         return other
 
     def extents(self, stage: StageLike) -> dict[str, Size]:
@@ -315,7 +308,7 @@ class Schedule:
     def _name(self, stage: StageLike) -> str:
         if isinstance(stage, str):
             return stage
-        return self._names.get(id(stage.op), stage.op.name)
+        return self._names.get(stage.op, stage.op.name)
 
     def _inner_lengths(self, stage: str, iterator: str, outer: tuple[int, ...]) -> tuple[int, ...]:
         """Lengths of all but the outermost loop, given those of all but the innermost."""

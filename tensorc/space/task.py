@@ -43,8 +43,7 @@ class SearchTask:
         """Return `subject` itself, or the task of a computation given as tensors or as a DAG."""
         if isinstance(subject, SearchTask):
             return subject
-        dag = subject if isinstance(subject, ComputeDAG) else ComputeDAG.from_tensors(subject)
-        return cls(dag, Target.of(target), tuple(constants))
+        return cls(ComputeDAG.of(subject), Target.of(target), tuple(constants))
 
     @property
     def key(self) -> str:

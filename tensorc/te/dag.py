@@ -26,7 +26,7 @@ from tensorc.te.flops import estimate_flops
 from tensorc.te.op import Op
 from tensorc.te.program import Params, canonical_program
 from tensorc.te.rename import structural_hash
-from tensorc.te.tensor import Tensor
+from tensorc.te.tensor import Operation, Tensor
 
 _REDUCTION_SIGNS = {"sum": "+=", "prod": "*=", "max": "max=", "min": "min="}
 CONST_TENSOR_INDICES = "auto_scheduler_simplify_const_tensor_indices"
@@ -51,6 +51,20 @@ class ComputeDAG:
             TEError: if it is malformed; the message names the tensor.
         """
         return ComputeDAG(*canonical_program(tensors))
+
+    @staticmethod
+    def of(program: ComputeDAG | Sequence[Tensor]) -> ComputeDAG:
+        """The program itself, or that of tensors."""
+        return program if isinstance(program, ComputeDAG) else ComputeDAG.from_tensors(program)
+
+    def names_of(self, program: ComputeDAG | Sequence[Tensor]) -> dict[Operation, str]:
+        """What the operations of the tensors it was made of are called here; none for a DAG.
+
+        Names are spelled so that Python and C accept them.
+        """
+        if isinstance(program, ComputeDAG):
+            return {}
+        return {t.op: name for t, (name, _) in zip(program, self.params, strict=True)}
 
     def with_ops(self, ops: Sequence[Op]) -> ComputeDAG:
         """The program with other operations and the same parameters."""

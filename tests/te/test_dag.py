@@ -167,3 +167,12 @@ def test_unnamed_operations_are_numbered() -> None:
 def test_with_ops_keeps_the_parameters() -> None:
     dag = ComputeDAG.from_tensors(workloads.min_nm(2, 3))
     assert dag.with_ops(dag.ops[:1]).params == dag.params
+
+
+def test_operations_have_names_that_code_accepts() -> None:
+    a = te.placeholder((4,), name="my input")
+    b = te.compute((4,), lambda i: a[i] * 2.0, name="B")
+    dag = ComputeDAG.of([a, b])
+    assert dag.names_of([a, b]) == {a.op: "my_input", b.op: "B"}
+    assert ComputeDAG.of(dag) is dag
+    assert not dag.names_of(dag)
