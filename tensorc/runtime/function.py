@@ -48,8 +48,8 @@ class CompiledFunction:
     """
 
     __slots__ = (
-        "_call", "_constants", "_extra", "_frames", "_free", "_from_buffer", "_inputs", "_ir",
-        "_outputs", "_schedule", "artifact", "kernel", "name", "threads",
+        "_call", "_constants", "_extra", "_frames", "_free", "_from_buffer", "_held", "_inputs",
+        "_ir", "_is_simple", "_outputs", "_schedule", "artifact", "kernel", "name", "threads",
     )  # fmt: skip
 
     def __init__(
@@ -87,6 +87,8 @@ class CompiledFunction:
         self._outputs = tuple(slot for slot in self._free if slot.param.is_output)
         self._frames: list[Frame] = []
         self._from_buffer = kernel_ffi().from_buffer
+        self._held = [(self._from_buffer(c), c.nbytes) for c in self._constants.values()]
+        self._is_simple = isinstance(self.kernel, NativeKernel) and len(self._outputs) == 1
         # A kernel without parallel loops is called directly, without the pool in between.
         self._extra = (self.threads,) if artifact.is_parallel else ()
         self._call: Callable[..., Any] = self.kernel.call
@@ -103,6 +105,8 @@ class CompiledFunction:
             if out is not None or len(arrays) != len(self._free):
                 refuse_count(self.name, self._inputs, len(arrays))
             arrays, out = _separate(self._free, arrays)
+        elif self._is_simple and (result := self._run_simple(arrays, out)) is not None:
+            return result
         if out is None:
             given = [empty(shape, dtype, nbytes) for _, shape, dtype, nbytes, _ in self._outputs]
         else:
@@ -157,8 +161,54 @@ class CompiledFunction:
         others += self._constants.values()
         return any(overlap(array, (*others, *outputs[:i])) for i, array in enumerate(outputs))
 
+    def _run_simple(self, inputs: Sequence[Array], out: object) -> Array | None:
+        """Run on arrays that fit as they are, with one output; None, nothing done, if they do not.
+
+        The same as the general way, which knows why something does not fit. Every line counts.
+        """
+        ndarray, from_buffer = np.ndarray, self._from_buffer
+        ((place, shape, dtype, nbytes, _),) = self._outputs
+        if out is None:
+            result = empty(shape, dtype, nbytes)
+        elif (
+            type(out) is ndarray and out.shape == shape and out.dtype == dtype and out.flags.carray
+        ):
+            result = out
+        else:
+            return None
+        start = from_buffer(result)
+        end = start + nbytes
+        if out is not None:
+            for data, size in self._held:
+                if start < data + size and data < end:
+                    return None
+        try:
+            frame = self._frames.pop()
+        except IndexError:
+            frame = self._new_frame()
+        try:
+            pointers = frame.pointers
+            pointers[place] = start
+            for (place, shape, dtype, nbytes, _), array in zip(self._inputs, inputs):  # noqa: B905
+                if (
+                    type(array) is not ndarray
+                    or array.shape != shape
+                    or array.dtype != dtype
+                    or not array.flags.carray
+                ):
+                    return None
+                pointers[place] = data = from_buffer(array)
+                if out is not None and start < data + nbytes and data < end:
+                    return None
+            status = self._call(pointers, frame.workspace, *self._extra)
+        finally:
+            self._frames.append(frame)
+        if status:
+            raise RuntimeCallError(f"Kernel '{self.name}' failed: expected status 0, got {status}.")
+        return result
+
     def _run(self, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
-        """Run on outputs that can be written directly. Every line counts here."""
+        """Run on outputs that can be written directly."""
         from_buffer = self._from_buffer
         try:
             frame = self._frames.pop()
