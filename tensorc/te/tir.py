@@ -1,71 +1,21 @@
 """What TVM's programs take from `tir`: the functions of te under the names they have there."""
 
+from tensorc.te import operators
 from tensorc.te.expr import Expr, IterVar
-from tensorc.te.operators import (
-    abs,
-    atan,
-    atan2,
-    ceil,
-    ceildiv,
-    clip,
-    const,
-    copysign,
-    cos,
-    cosh,
-    div,
-    erf,
-    exp,
-    exp2,
-    floor,
-    floordiv,
-    floormod,
-    fmod,
-    if_then_else,
-    indexdiv,
-    indexmod,
-    infinity,
-    isfinite,
-    isinf,
-    isnan,
-    log,
-    log1p,
-    log2,
-    log10,
-    logical_and,
-    logical_not,
-    logical_or,
-    max_value,
-    min_value,
-    nearbyint,
-    popcount,
-    power,
-    round,
-    rsqrt,
-    select,
-    sigmoid,
-    sin,
-    sinh,
-    sqrt,
-    tan,
-    tanh,
-    trunc,
-    truncdiv,
-    truncmod,
-    var,
-)
+from tensorc.te.operators import *  # noqa: F403 (they have a list of their own)
 from tensorc.te.reduce import all, any, comm_reducer, max, min, sum
 
-And = logical_and
-Div = div
-FloorDiv = floordiv
-FloorMod = floormod
+And = operators.logical_and
+Div = operators.div
+FloorDiv = operators.floordiv
+FloorMod = operators.floormod
 Max = max
 Min = min
-Not = logical_not
-Or = logical_or
+Not = operators.logical_not
+Or = operators.logical_or
 PrimExpr = Expr
-Select = select
-pow = power
+Select = operators.select
+pow = operators.power
 
 __all__ = [
     "And",
@@ -80,61 +30,12 @@ __all__ = [
     "Or",
     "PrimExpr",
     "Select",
-    "abs",
     "all",
     "any",
-    "atan",
-    "atan2",
-    "ceil",
-    "ceildiv",
-    "clip",
     "comm_reducer",
-    "const",
-    "copysign",
-    "cos",
-    "cosh",
-    "div",
-    "erf",
-    "exp",
-    "exp2",
-    "floor",
-    "floordiv",
-    "floormod",
-    "fmod",
-    "if_then_else",
-    "indexdiv",
-    "indexmod",
-    "infinity",
-    "isfinite",
-    "isinf",
-    "isnan",
-    "log",
-    "log1p",
-    "log2",
-    "log10",
-    "logical_and",
-    "logical_not",
-    "logical_or",
     "max",
-    "max_value",
     "min",
-    "min_value",
-    "nearbyint",
-    "popcount",
     "pow",
-    "power",
-    "round",
-    "rsqrt",
-    "select",
-    "sigmoid",
-    "sin",
-    "sinh",
-    "sqrt",
     "sum",
-    "tan",
-    "tanh",
-    "trunc",
-    "truncdiv",
-    "truncmod",
-    "var",
 ]
+__all__ += operators.__all__
