@@ -7,7 +7,7 @@ poorer search's program takes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from tensorc.cli.contest import compete
 from tensorc.cli.race import aligned, kernel_turn
 from tensorc.cli.workload import of_case, parse_case
 from tensorc.driver.tune import TuneResult, tune
-from tensorc.search.cost_model import RandomCostModel
+from tensorc.search.cost_model import CostModel, RandomCostModel, best_available
 from tensorc.search.evolution import EvolutionOptions
 from tensorc.space.sketch import Rules
 from tensorc.target import Target
@@ -36,29 +36,29 @@ class Variant:
 
     Attributes:
         rules: The sketch rules.
-        is_random: Whether scores are random.
+        model: Makes the cost model; None for that of a whole search, with its prior.
         evolution: Sizes of the search.
     """
 
     rules: Rules = "default"
-    is_random: bool = False
+    model: Callable[[np.random.Generator], CostModel] | None = None
     evolution: EvolutionOptions = field(default_factory=EvolutionOptions)
 
 
-# Random rows, none of them changed or crossed: the best of what was drawn.
+# Rows are drawn, none is changed or crossed: the model chooses among what was drawn.
 _SAMPLING = EvolutionOptions(generations=0, elite=0)
 VARIANTS: Mapping[str, Variant] = {
     FULL: Variant(),
     "rules of Ansor": Variant(rules="ansor"),
-    "random model": Variant(is_random=True),
+    "no prior": Variant(model=best_available),
+    "no model, so random": Variant(model=RandomCostModel),
     "no evolution": Variant(evolution=_SAMPLING),
-    "random sampling": Variant(is_random=True, evolution=_SAMPLING),
 }
 
 
 def searched(case: Case, variant: Variant, threads: int, trials: int, seed: int) -> TuneResult:
     """Tune a case from nothing."""
-    model = RandomCostModel(np.random.default_rng(seed)) if variant.is_random else None
+    model = variant.model(np.random.default_rng(seed)) if variant.model else None
     return tune(
         of_case(case).dag,
         Target("llvm", num_cores=threads),

@@ -123,6 +123,13 @@ def test_constants_are_bound_once() -> None:
         add()
 
 
+def test_an_output_may_be_a_constant() -> None:
+    reverse = elementwise("A[7 - i] + C[7 - i]", param("A", 8), param("C", 8), output("B", 8))
+    c = A.copy()
+    CompiledFunction(reverse, constants={"C": c})(B, out=c)
+    assert c.tolist() == (A + B)[::-1].tolist()
+
+
 def test_an_unknown_constant_is_refused() -> None:
     with pytest.raises(RuntimeCallError, match=r"constant 'D'.*'A', 'B'"):
         CompiledFunction(add_artifact(), constants={"D": B})
