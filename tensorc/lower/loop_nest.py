@@ -15,6 +15,7 @@ from tensorc.ir.printer import RESERVED
 from tensorc.ir.stmt import Allocate, Seq, Stmt
 from tensorc.ir.visit import map_expr, map_opaque
 from tensorc.lower.instance import Leaf
+from tensorc.lower.lanes import lanes_of
 from tensorc.lower.nest import Attached, Make
 from tensorc.lower.placement import Placed, Placement, place
 from tensorc.lower.predicates import conditions_in, prune, tighten
@@ -161,7 +162,7 @@ class _Builder:
         values = [placed.values[a] for a in op.axes]
         stored = tuple(flatten(view, values, placement.fusions) for view in views)
         tile = None
-        lanes = self.target.lanes(op.dtype.bits)
+        lanes = lanes_of(op, self.target)
         if op.reducer is not None:
             loaded = [i for v in views for i in self.loads.get(v.buffer.name, ())]
             in_scratch = all(v.buffer.scope != "global" for v in views)

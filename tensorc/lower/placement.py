@@ -15,6 +15,7 @@ from tensorc.ir.affine import ZERO, Affine, add, affine_variables
 from tensorc.ir.expr import Expr, Read
 from tensorc.ir.visit import walk_expr
 from tensorc.lower.instance import Fusion, Instance, instantiate
+from tensorc.lower.lanes import lanes_of
 from tensorc.lower.predicates import tighten
 from tensorc.lower.reducing import split_guards
 from tensorc.lower.regions import Surroundings, clip, hull, relax
@@ -89,7 +90,7 @@ class Placement:
         prefix = identifier(stage.name)
         instance = instantiate(stage, sizes, lambda n: self.fresh_name(f"{prefix}_{n}"))
         hosts = {it for name, it in self.hosts if name == stage.name}
-        lanes = self.target.lanes(op.dtype.bits)
+        lanes = lanes_of(op, self.target)
         leaves = vector_reduction(stage, instance.leaves)
         instance = replace(instance, leaves=auto_unroll(stage, leaves, hosts, lanes))
         self.ranges |= instance.ranges

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tensorc.lower.lanes import lanes_of
 from tensorc.schedule.access import body_of
 from tensorc.schedule.bounds import Bounds
 from tensorc.schedule.stage import IterKind
@@ -94,7 +95,7 @@ class Canonical:
             UnrollColumn(
                 c,
                 _lines(draft, c.stage),
-                task.target.lanes(draft.op(c.stage).dtype.bits),
+                lanes_of(draft.op(c.stage), task.target),
                 tuple(
                     (t.extent, t.first + t.count - 1)
                     for t in (columns.tile for columns in columns.tiles)

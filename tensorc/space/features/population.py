@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tensorc.lower.lanes import lanes_of
 from tensorc.schedule.bounds import Bounds, Loop
 from tensorc.schedule.stage import AUTO_UNROLL, Annotation, IterKind
 from tensorc.schedule.state import State
@@ -152,7 +153,7 @@ class _Population:
     ) -> list[Any]:
         target, nest = self.plan.target, loops.nest
         op = self.state.dag.by_name[plan.name]
-        lanes = target.lanes(op.dtype.bits)
+        lanes = lanes_of(op, target)
         tile, vector = _register_tile(nest.own, self.rows)
         vectors = np.ceil(vector / lanes)
         accumulators = tile / np.maximum(vector, 1.0) * vectors
