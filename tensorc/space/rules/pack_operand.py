@@ -105,7 +105,7 @@ def _panel_of(draft: Draft, stage: str, reader: str) -> _Panel | None:
 
 
 def _layout(draft: Draft, stage: str, panel: _Panel) -> Layout:
-    """Panels outside, then what reductions walk, in the order of their loops, then a panel's row."""
+    """Panels outside, what reductions walk in the order of their loops, then a panel's row."""
     (indices,) = accesses(draft.state, panel.reader)[stage]
     reduce_axes = [axis for axis, _ in draft.op(panel.reader).reduce_axes]
     others = [d for d in range(len(indices)) if d != panel.dimension]
