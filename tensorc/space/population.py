@@ -22,7 +22,13 @@ from tensorc.schedule.stage import (
     IterKind,
     Stage,
 )
-from tensorc.schedule.steps import AnnotationStep, LocateStep, MarkStep, PragmaStep, ReorderStep
+from tensorc.schedule.steps import (
+    AnnotationStep,
+    LocateStep,
+    MarkStep,
+    PragmaStep,
+    ReorderStep,
+)
 from tensorc.space.constants import constant_ops
 from tensorc.space.decisions import Tile
 from tensorc.space.draft import Draft
@@ -54,7 +60,7 @@ def annotate(task: SearchTask, draft: Draft) -> Draft:
     for name in names:
         draft = _vectorize(draft, name)
     for name in names:
-        if has_reduce(draft, name):
+        if has_reduce(draft, name) and not _combines_lanes(draft, name):
             draft, steps = draft.choose(name, "unroll", UNROLL_STEPS)
             draft = draft.do(MarkStep(name, "unroll", steps))
     return draft
@@ -124,8 +130,14 @@ def _locate(draft: Draft, name: str) -> Draft:
         limit = limit if shared is None else min(limit, shared)
     if not limit:
         return draft
-    draft, level = draft.choose(name, "location", range(limit + 1))
+    # Partial results of lanes are combined at once, so that they stay in registers.
+    least = limit if name == f"{target}.rf" and _combines_lanes(draft, target) else 0
+    draft, level = draft.choose(name, "location", range(least, limit + 1))
     return draft.do(LocateStep(name, target, level, limit))
+
+
+def _combines_lanes(draft: Draft, name: str) -> bool:
+    return any(key == VECTOR_REDUCTION for _, key, _ in draft.stage(name).pragmas)
 
 
 def common_home(draft: Draft, name: str) -> str | None:

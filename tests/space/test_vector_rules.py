@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tensorc import te, topi
-from tensorc.schedule.steps import PragmaStep, RfactorStep
+from tensorc.schedule.steps import ComputeAtStep, PragmaStep, RfactorStep
 from tensorc.space.sketch import Sketch, generate_sketches
 from tensorc.te.tensor import Tensor
 from tests.space import workloads
@@ -78,3 +78,16 @@ def test_transpositions_that_tiled_stages_read_are_not_tiled() -> None:
     T = te.compute((48, 64), lambda i, j: A[j, i], name="T")
     C = te.compute((48, 32), lambda i, j: te.sum(T[i, k] * B[k, j], axis=k), name="C")
     assert not any("T.0" in str(s) for s in generate_sketches([A, B, C], ONE))
+
+
+def test_partial_sums_are_where_they_are_combined() -> None:
+    A = te.placeholder((64, 128), name="A")
+    (space,) = workloads.spaces([A, topi.softmax(A)], ONE)
+    for row in space.sample(32, np.random.default_rng(0)):
+        steps = space.steps(row)
+        places = {s.stage: (s.target, s.iterator) for s in steps if isinstance(s, ComputeAtStep)}
+        for stage in ("T_softmax_maxelem", "T_softmax_expsum"):
+            assert (stage, "i0") == places.get(f"{stage}.rf")
+        found = space.row(steps)
+        assert found is not None
+        assert (found == row).all()
