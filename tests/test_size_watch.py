@@ -20,10 +20,15 @@ MAX_IMPORT_SECONDS = 0.5
 LAZY = {
     "llvmlite": ("tensorc.codegen.llvm", "tensorc.runtime"),
     "ml_dtypes": ("tensorc.runtime.arrays",),
-    "onnx": ("tensorc.frontend",),
+    "jax": ("tensorc.cli.peers",),
+    "matplotlib": ("tensorc.cli.bench_chart",),
+    "onnx": ("tensorc.frontend", "tensorc.cli.peers"),
+    "onnxruntime": ("tensorc.cli.peers",),
+    "openvino": ("tensorc.cli.peers",),
     "pycuda": ("tensorc.runtime.cuda",),
     "pyopencl": ("tensorc.runtime.opencl",),
     "torch": ("tensorc.cli.peers",),
+    "tvm": ("tensorc.cli.peers",),
     "xgboost": ("tensorc.search.cost_model",),
 }
 

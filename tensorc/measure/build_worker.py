@@ -6,10 +6,11 @@ steps.
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from tensorc.lower.pipeline import lower_split
 from tensorc.measure.channel import Message
@@ -21,12 +22,27 @@ from tensorc.support.errors import RecordError, ScheduleError
 from tensorc.target import Target
 from tensorc.te.dag import ComputeDAG
 
+# Between two searches for cycles; a candidate makes some ten thousand objects.
+_ALLOCATIONS: Final = 200_000
+
+
+def collect_rarely() -> None:
+    """Let Python look for cycles of objects rarely in this process.
+
+    Building makes many small nodes and next to no cycles; looking for them takes a fifth of the
+    time from a schedule to text.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_ALLOCATIONS)
+
 
 class Builder:
     """Answers messages; knows the tasks that came so far."""
 
     def __init__(self) -> None:
         """Begin without tasks."""
+        collect_rarely()
         self._tasks: dict[str, tuple[ComputeDAG, Target, list[str]]] = {}
 
     def __call__(self, message: Message) -> tuple[Mapping[str, Any], bytes]:

@@ -30,7 +30,7 @@ Estimate = Callable[[Features], Scores]
 
 # Small trees: a few hundred measurements are all there is, and a round must take well under 1 s.
 _PARAMETERS: Final[dict[str, Any]] = {
-    "max_depth": 8,
+    "max_depth": 6,
     "eta": 0.2,
     "gamma": 0.001,
     "min_child_weight": 0,
