@@ -25,6 +25,7 @@ from tensorc.cli.workload import of_case
 from tensorc.codegen.llvm import emit_llvm
 from tensorc.driver.tune import tune
 from tensorc.lower.pipeline import lower
+from tensorc.measure.build_worker import collect_rarely
 from tensorc.runtime.artifact import Artifact
 from tensorc.runtime.build import build
 from tensorc.schedule.replay import replay
