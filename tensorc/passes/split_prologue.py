@@ -20,6 +20,7 @@ from tensorc.ir.expr import Expr, Load
 from tensorc.ir.func import Buffer, PrimFunc
 from tensorc.ir.stmt import Allocate, Seq, Stmt, Store
 from tensorc.ir.visit import rewrite_stmt, stmt_exprs, walk_stmt
+from tensorc.support.names import fresh
 
 
 def split_prologue(func: PrimFunc, constants: Collection[str]) -> tuple[PrimFunc | None, PrimFunc]:
@@ -29,19 +30,20 @@ def split_prologue(func: PrimFunc, constants: Collection[str]) -> tuple[PrimFunc
         func: The loop nest of a kernel.
         constants: The parameters that are the same in every call.
     """
-    parts = list(map(_Part.of, _root(func.body)))
+    whole = _apart(func.body, {b.name for b in _allocated_inside(func.body)})
+    parts = list(map(_Part.of, _root(whole)))
     varying = {b.name for b in func.params if b.name not in constants}
     early = _independent(parts, varying)
     filled = {name for k in early for name in parts[k].writes}
     later = {name for k, part in enumerate(parts) if k not in early for name in part.touches}
-    results = {b.name: b for b in _allocated(func.body) if b.name in filled & later}
+    results = {b.name: b for b in _allocated(whole) if b.name in filled & later}
     if not results:
         return None, func
     promoted = {name: replace(b, scope="global") for name, b in results.items()}
     used = {name for k in early for name in parts[k].touches}
 
     def body(kept: frozenset[int]) -> Stmt:
-        return _promote(_some(func.body, count(), kept) or Seq(()), promoted)
+        return _promote(_some(whole, count(), kept) or Seq(()), promoted)
 
     read = [b for b in func.params if b.name in used]
     left = [b for b in func.params if b.name in later or b.name not in constants]
@@ -98,6 +100,30 @@ def _allocated(s: Stmt) -> Iterator[Buffer]:
             pass
 
 
+def _allocated_inside(s: Stmt) -> Iterator[Buffer]:
+    """The buffers allocated inside loops."""
+    for part in _root(s):
+        yield from (x.buffer for x in walk_stmt(part) if isinstance(x, Allocate))
+
+
+def _apart(s: Stmt, taken: set[str]) -> Stmt:
+    """Give buffers allocated inside no loop names that nothing else has.
+
+    Register tiles of the tails of a stage have one name, each in a scope of its own.
+    """
+    match s:
+        case Seq(parts):
+            return Seq(tuple(_apart(part, taken) for part in parts))
+        case Allocate(buffer, body):
+            new = replace(buffer, name=fresh(buffer.name, taken))
+            taken.add(new.name)
+            if new != buffer:
+                body = _exchange(body, {buffer.name: new})
+            return Allocate(new, _apart(body, taken))
+        case _:
+            return s
+
+
 def _independent(parts: list[_Part], varying: set[str]) -> frozenset[int]:
     """The numbers of the parts that nothing varying goes into, directly or through buffers."""
     left = dict(enumerate(parts))
@@ -126,19 +152,23 @@ def _some(s: Stmt, number: Iterator[int], kept: frozenset[int]) -> Stmt | None:
 
 def _promote(s: Stmt, promoted: Mapping[str, Buffer]) -> Stmt:
     """Make parameters of buffers that were allocated."""
+    bare = rewrite_stmt(
+        s, lambda x: x.body if isinstance(x, Allocate) and x.buffer.name in promoted else None
+    )
+    return _exchange(bare, promoted)
+
+
+def _exchange(s: Stmt, new: Mapping[str, Buffer]) -> Stmt:
+    """Put other buffers in the place of those of some names."""
 
     def in_stmt(s: Stmt) -> Stmt | None:
-        match s:
-            case Allocate(buffer, body) if buffer.name in promoted:
-                return body
-            case Store(buffer) if buffer.name in promoted:
-                return replace(s, buffer=promoted[buffer.name])
-            case _:
-                return None
+        if not isinstance(s, Store) or s.buffer.name not in new:
+            return None
+        return replace(s, buffer=new[s.buffer.name])
 
     def in_expr(e: Expr) -> Expr | None:
-        if isinstance(e, Load) and e.buffer.name in promoted:
-            return replace(e, buffer=promoted[e.buffer.name])
-        return None
+        if not isinstance(e, Load) or e.buffer.name not in new:
+            return None
+        return replace(e, buffer=new[e.buffer.name])
 
     return rewrite_stmt(s, in_stmt, in_expr)

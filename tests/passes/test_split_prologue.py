@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import numpy as np
+
+from tensorc.codegen.python import execute
 from tensorc.ir.func import PrimFunc
 from tensorc.ir.parser import parse_func
 from tensorc.ir.printer import print_func
@@ -92,3 +95,42 @@ def test_constants_that_index_are_constants() -> None:
     prologue, main = split(text, {"B"})
     assert prologue is not None
     assert [b.name for b in main.params] == ["A", "C", "P"]
+
+
+TAILS = """\
+@prim_func(outputs=('C',))
+def kernel(A: buffer((9,), 'float32'), B: buffer((9,), 'float32'), C: buffer((9,), 'float32')):
+    for i in serial(0, 2):
+        T = allocate((4,), 'float32', 'stack')
+        for j in serial(0, 4):
+            T[j] = B[4*i + j]
+        for j in serial(0, 4):
+            C[4*i + j] = A[j] + T[j]
+    with scope():
+        T = allocate((1,), 'float32', 'stack')
+        T[0] = B[8]
+        C[8] = A[8] + T[0]
+"""
+
+
+def test_buffers_of_one_name_are_kept_apart() -> None:
+    prologue, main = split(TAILS, {"B"})
+    assert prologue is not None
+    assert prologue.outputs == ("T_1",)
+    a, b, c = np.arange(9, dtype=np.float32), np.full(9, 0.5, np.float32), np.zeros(9, np.float32)
+    t = np.zeros(1, np.float32)
+    execute(prologue, [b, t])
+    execute(main, [a, b, c, t])
+    np.testing.assert_array_equal(c, [0.5, 1.5, 2.5, 3.5, 0.5, 1.5, 2.5, 3.5, 8.5])
+
+
+def test_buffers_of_one_name_in_no_loop_are_kept_apart() -> None:
+    text = TAILS.replace("        C[8] = A[8] + T[0]", "        C[7] = A[8] + T[0]") + (
+        "    with scope():\n        T = allocate((2,), 'float32', 'stack')\n"
+        "        for j in serial(0, 2):\n            T[j] = B[j] * 2.0\n"
+        "        C[8] = A[0] + T[1]\n"
+    )
+    prologue, main = split(text, {"B"})
+    assert prologue is not None
+    assert prologue.outputs == ("T_1", "T_2")
+    assert [b.shape for b in main.params[-2:]] == [(1,), (2,)]
