@@ -176,8 +176,8 @@ class ExpressionWriter(IndexWriter):
             const -= lanes - 1
             p, align = self.pointer(buffer, const, terms), alignment(buffer, const, terms)
             x = self.reverse(self.op(f"load {of}, ptr {p}, align {align}"), of, lanes)
-        elif 1 < stride <= MOST_SHUFFLED and buffer.scope != "local":  # registers are whole
-            x = self._pick(e, const, terms)
+        elif 1 < stride <= min(MOST_SHUFFLED, lanes) and buffer.scope != "local":
+            x = self._pick(e, const, terms)  # not of registers, which are whole vectors
         else:
             x = "poison"
             for lane in range(lanes):
@@ -189,7 +189,10 @@ class ExpressionWriter(IndexWriter):
         return from_memory(self, x, buffer.dtype, lanes) if needs_conversion(buffer.dtype) else x
 
     def _pick(self, e: Load, const: int, terms: Terms) -> str:
-        """Every so many elements, out of `stride` vectors; the last one ends with the last lane."""
+        """Every so many elements, out of `stride` vectors; the last one ends with the last lane.
+
+        The stride must not be longer than the vector: others would reach beyond that.
+        """
         buffer, lanes, stride = e.buffer, e.lanes, e.stride
         of = memory_type(buffer.dtype, lanes)
         starts = [*range(0, (stride - 1) * lanes, lanes), (stride - 1) * (lanes - 1)]

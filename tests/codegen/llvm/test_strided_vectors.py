@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tensorc.codegen.llvm import emit_llvm
@@ -32,7 +34,19 @@ def test_every_so_many_elements_are_read_and_none_behind(
     dtype: str, stride: int, lanes: int
 ) -> None:
     size = stride * (lanes - 1) + 2
-    check(PICK.format(dtype=dtype, stride=stride, lanes=lanes, size=size))
+    text = PICK.format(dtype=dtype, stride=stride, lanes=lanes, size=size)
+    check(text)
+    assert last_read(emit_llvm(parse_func(text), TARGET)) == size
+
+
+def last_read(text: str) -> int:
+    """The number of elements of the first parameter up to the last that is read."""
+    body = text[text.index(".body") :]
+    places = {"%p0": 0}
+    for name, start in re.findall(r"(%\w+) = getelementptr \w+, ptr %p0, i64 (\d+)", body):
+        places[name] = int(start)
+    loads = re.findall(r"load (?:<(\d+) x )?\w+>?, ptr (%\w+)", body)
+    return max(places[pointer] + int(lanes or 1) for lanes, pointer in loads if pointer in places)
 
 
 def transposition(lanes: int, rows: int, dtype: str = "float32", value: str = COLUMN) -> str:
