@@ -37,6 +37,8 @@ def scale(p: Value, shifted: Value, f: Format, offset: int = 0) -> Value:
 
     Only the low bits of an exponent survive the shift, and those of the large constant are 0.
     """
+    if p.trace.scales:
+        return p.trace.step("scale", p.dtype, p, shifted - (f.magic - offset))
     k = bits(shifted) + (2 * f.bias + offset)
     half = k >> 1
     first = from_bits(half << f.mantissa)

@@ -54,13 +54,16 @@ _TWO_ARGUMENTS: Final = ("pow", "atan2")
 
 
 @cache
-def math_recipe(function: Function, dtype: DType) -> Recipe | None:
-    """The recipe of a function of float32 or float64, None if it has none."""
+def math_recipe(function: Function, dtype: DType, *, scales: bool = False) -> Recipe | None:
+    """The recipe of a function of float32 or float64, None if it has none.
+
+    With `scales`, it may use an instruction that multiplies by powers of two.
+    """
     found = {FLOAT32: _SINGLE, FLOAT64: _BOTH}.get(dtype, {}).get(function)
     if found is None:
         return None
     params = (dtype, dtype) if function in _TWO_ARGUMENTS else (dtype,)
-    return trace(f"{function}_{dtype}", found, params)
+    return trace(f"{function}_{dtype}", found, params, scales=scales)
 
 
 def libm_symbol(function: Function, dtype: DType) -> str | None:

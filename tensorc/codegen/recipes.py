@@ -19,6 +19,8 @@ Meaning of the primitives, all of them lane by lane:
 * `bits` and `from_bits` reinterpret a float as the integer of its width and back; `to_int`
   truncates a float to the integer of its width (unspecified out of range); `to_float` converts
   back. `widen` and `narrow` convert float32 ⇄ float64 and int32 ⇄ int64 (dropping high bits).
+* `scale(a, k)` is `a·2^k` for an integral float k, rounded once. Recipes have it only if they are
+  traced with `scales`, for targets with an instruction for it.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ Primitive: TypeAlias = Literal[
     "param", "const", "add", "sub", "mul", "div", "fma", "neg", "abs", "sqrt", "copysign",
     "floor", "ceil", "trunc", "round", "and", "or", "xor", "not", "shl", "shr", "sar",
     "lt", "le", "gt", "ge", "eq", "ne", "select",
-    "bits", "from_bits", "to_int", "to_float", "widen", "narrow",
+    "bits", "from_bits", "to_int", "to_float", "widen", "narrow", "scale",
 ]  # fmt: skip
 Number: TypeAlias = int | float
 
@@ -149,9 +151,10 @@ class Value:
 
 
 class Trace:
-    """Records steps; equal steps are recorded once."""
+    """Records steps; equal steps are recorded once. With `scales`, `scale` may be one of them."""
 
-    def __init__(self, params: tuple[DType, ...]) -> None:
+    def __init__(self, params: tuple[DType, ...], *, scales: bool = False) -> None:
+        self.scales = scales
         self.steps = [Step("param", dtype) for dtype in params]
         self.params = [Value(self, i, dtype) for i, dtype in enumerate(params)]
         self._known: dict[tuple[Step, str], int] = {}
@@ -184,13 +187,19 @@ def _exact(value: Number, dtype: DType) -> Number:
     return float(value) if dtype == FLOAT64 else int(value)
 
 
-def trace(name: str, function: Callable[..., Value], params: tuple[DType, ...]) -> Recipe:
+def trace(
+    name: str,
+    function: Callable[..., Value],
+    params: tuple[DType, ...],
+    *,
+    scales: bool = False,
+) -> Recipe:
     """The recipe of a Python function of values.
 
     >>> trace("double", lambda x: x + x, (FLOAT32,)).steps[1]
     Step(op='add', dtype=DType(kind='float', bits=32), args=(0, 0), value=0)
     """
-    record = Trace(params)
+    record = Trace(params, scales=scales)
     result = function(*record.params)
     return _without_unused(Recipe(name, params, tuple(record.steps), result.number))
 

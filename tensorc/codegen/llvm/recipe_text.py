@@ -38,6 +38,13 @@ def fuses(target: Target) -> bool:
     return any(feature in target.features for feature in ("fma", "avx512f", "neon"))
 
 
+def has_scale(target: Target, dtype: DType, lanes: int) -> bool:
+    """Whether one instruction multiplies a vector by powers of two (`vscalefps`)."""
+    size = dtype.bits * lanes
+    wide = size == 512 and "avx512f" in target.features
+    return wide or (size == 256 and "avx512vl" in target.features)
+
+
 def call_recipe(w: Writer, recipe: Recipe, lanes: int, args: tuple[str, ...]) -> str:
     """Write the steps of a recipe here and return the name of its result."""
     template = _template(recipe, lanes, fuses(w.module.target))
@@ -127,6 +134,20 @@ def _float_step(text: _Text, step: Step, args: list[str], of: str) -> str:
     if step.op == "fma" and not text.fuse:
         product = text.line(f"fmul {of} {args[0]}, {args[1]}")
         return text.line(f"fadd {of} {product}, {args[2]}")
+    if step.op == "scale":
+        return _scale(text, step.dtype, args, of)
     if step.op in _INTRINSICS:
         return text.intrinsic(_INTRINSICS[step.op], step.dtype, args)
     return text.line(f"{_FLOAT_OPS[step.op]} {of} {args[0]}, {args[1]}")
+
+
+def _scale(text: _Text, dtype: DType, args: list[str], of: str) -> str:
+    """All lanes, rounded as ever: a full mask, and no rounding mode of its own."""
+    size, kind = dtype.bits * text.lanes, "ps" if dtype.bits == 32 else "pd"
+    mask = f"i{max(text.lanes, 8)}"
+    rounding = ("i32",) if size == 512 else ()
+    symbol = f"@llvm.x86.avx512.mask.scalef.{kind}.{size}"
+    text.declarations.add(f"declare {of} {symbol}({', '.join([of, of, of, mask, *rounding])})")
+    mode = [f"{word} 4" for word in rounding]
+    listed = ", ".join([f"{of} {args[0]}", f"{of} {args[1]}", f"{of} poison", f"{mask} -1", *mode])
+    return text.line(f"call {of} {symbol}({listed})")
