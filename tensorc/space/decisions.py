@@ -25,7 +25,7 @@ class Tile:
         stage: The stage that was split.
         iterator: The iterator that was split.
         kind: Whether it is spatial.
-        extent: Its extent.
+        extent: Its extent; 1 for a loop of no iterations.
         first: The first of its columns.
         count: How many columns it has.
         role: What it is for: the levels of a tiled stage, the vector loop of an untiled reduction,

@@ -43,7 +43,8 @@ class Draft:
         kind = next(i.kind for i in self.stage(stage).iterators if i.name == iterator)
         extent = extents(self.stage(stage).relations, self.op(stage).extents())[iterator]
         assert isinstance(extent, int), f"'{iterator}' of '{stage}' has no fixed extent"
-        tile = Tile(stage, iterator, kind, extent, self.width, count, role)
+        # Of no iterations there are no lengths to choose from; one will do.
+        tile = Tile(stage, iterator, kind, max(extent, 1), self.width, count, role)
         columns = tuple(Col(self.width + k) for k in range(count))
         grown = replace(self, decisions=(*self.decisions, tile), width=self.width + count)
         return grown.do(SplitStep(stage, iterator, columns))

@@ -130,8 +130,10 @@ def _locate(draft: Draft, name: str) -> Draft:
         limit = limit if shared is None else min(limit, shared)
     if not limit:
         return draft
-    # Partial results of lanes are combined at once, so that they stay in registers.
-    least = limit if name == f"{target}.rf" and _combines_lanes(draft, target) else 0
+    # Partial results of lanes are combined at once, so that they stay in registers; where that is
+    # in loops of another stage depends on where they are combined.
+    fixed = name == f"{target}.rf" and limit > len(outer_loops(draft.state, target))
+    least = limit if fixed and _combines_lanes(draft, target) else 0
     draft, level = draft.choose(name, "location", range(least, limit + 1))
     return draft.do(LocateStep(name, target, level, limit))
 

@@ -54,3 +54,31 @@ def test_a_stage_of_two_outputs_is_not_inlined(rules: str) -> None:
     C = te.compute((8,), lambda i: low[i] * high[i], name="C")
     spaces = sampled([A, C], rules)
     assert not any(isinstance(x, ComputeInlineStep) for s in spaces for x in s.sketch.steps)
+
+
+@pytest.mark.parametrize("rules", ["default", "ansor"])
+def test_loops_of_no_iterations_are_tiled(rules: str) -> None:
+    A, B = te.placeholder((0, 9), name="A"), te.placeholder((9, 7), name="B")
+    k = te.reduce_axis((0, 9), name="k")
+    C = te.compute((0, 7), lambda i, j: te.sum(A[i, k] * B[k, j], axis=k), name="C")
+    assert sampled([A, B, C], rules)
+    q = te.reduce_axis((0, 0), name="q")
+    E, F = te.placeholder((9, 0), name="E"), te.placeholder((0, 7), name="F")
+    D = te.compute((9, 7), lambda i, j: te.sum(E[i, q] * F[q, j], axis=q), name="D")
+    assert sampled([E, F, D], rules)
+    G = te.placeholder((3, 12, 0, 12), name="G")
+    i, j = te.reduce_axis((0, 12), name="i"), te.reduce_axis((0, 12), name="j")
+    H = te.compute((3, 0), lambda n, m: te.sum(G[n, i, m, j], axis=[i, j]), name="H")
+    assert sampled([G, H], rules)
+
+
+def test_partial_results_follow_what_combines_them() -> None:
+    """The combining stage may be at the root, although it could be in loops of its reader."""
+    A = te.placeholder((8, 32), name="A")
+    k, q = te.reduce_axis((0, 8), name="k"), te.reduce_axis((0, 32), name="q")
+    B = te.compute((), lambda: te.max(A[k, q], axis=[k, q]), name="B")
+    C = te.compute((8, 32), lambda i, j: A[i, j] * te.abs(B()), name="C")
+    for space in sampled([A, C], "default"):
+        rows = space.sample(200, np.random.default_rng(1))
+        for row in np.unique(rows, axis=0):
+            replay(space.task.dag, space.steps(row))
