@@ -99,8 +99,11 @@ def test_callbacks_hear_of_every_trial():
     assert [progress.trials for progress in heard] == list(range(1, 31))
 
 
+# A shell starts background jobs with interrupts ignored, and children inherit that.
 SCRIPT = """
+import signal
 import sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, sys.argv[2])
 import tensorc
 from tests.driver.test_compile import matmul

@@ -229,10 +229,13 @@ def test_equal_keys_are_refused() -> None:
 
 SCRIPT = """
 import sys, time
+import signal
 from tests.measure import candidates
 from tensorc.measure.measurer import Measurer
 from tensorc.measure.options import MeasureOptions
 from tensorc.measure.result import MeasureInput
+# A shell starts background jobs with interrupts ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 measurer = Measurer(candidates.add_task(), MeasureOptions(run_limit=60.0))
 measurer.__enter__()
 print(measurer.measure([MeasureInput(artifact=candidates.right())])[0].error.name, flush=True)
