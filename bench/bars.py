@@ -43,9 +43,8 @@ class Result:
         threads: On how many threads.
         seconds: Of the tuned kernel.
         share: Percent of the multiply-add peak.
-        traffic: Percent of the bandwidth of the cache that holds the data.
-        level: That cache.
-        memory_bound: Whether moving the data takes longer than computing.
+        traffic: Percent of the bandwidth for its data; None if computing takes longer.
+        level: The cache that holds the data; empty likewise.
         ratio: Of the best peer; None without peers.
         ratios: Of each contestant.
     """
@@ -54,9 +53,8 @@ class Result:
     threads: int
     seconds: float
     share: float
-    traffic: float
+    traffic: float | None
     level: str
-    memory_bound: bool
     ratio: float | None
     ratios: Mapping[str, float]
 
@@ -68,14 +66,14 @@ class Result:
     @classmethod
     def of(cls, case: Mapping[str, Any], threads: int) -> Result:
         """Read a case of a report."""
+        traffic, ceiling = case["share_of_bandwidth"], case["ceiling"]
         return cls(
             case["case"],
             threads,
             case["timings"]["tuned"]["best"],
             100 * case["share_of_peak"],
-            100 * case["share_of_bandwidth"],
-            case["level"],
-            case["memory_bound"],
+            None if traffic is None else 100 * traffic,
+            ceiling["level"] if ceiling else "",
             case["ratio_to_best_peer"],
             case["ratios"],
         )
@@ -108,10 +106,10 @@ def _shares(results: Sequence[Result], named: str) -> Iterator[Figure]:
         if result.name in SHARES:
             bar = SHARES[result.name]
             yield Figure(f"{result.name}{named}", result.share, "% of peak", at_least=bar)
-        elif result.name == ROW:
+        elif result.name == ROW and result.traffic is not None:
             unit = f"% of {result.level}"
             yield Figure(f"{result.name}{named}", result.traffic, unit, at_least=90)
-        elif result.code in VECTOR and result.level == "memory":
+        elif result.code in VECTOR and result.level == "memory" and result.traffic is not None:
             yield Figure(f"{result.name}{named}", result.traffic, "% of memory")
 
 
@@ -156,7 +154,7 @@ def _scaling(results: Sequence[Result]) -> Iterator[Figure]:
     one = {result.name: result.seconds for result in results if result.threads == 1}
     for result in results:
         alone = one.get(result.name, 0.0)
-        if result.threads == 2 and alone > SCALING_SECONDS and not result.memory_bound:
+        if result.threads == 2 and alone > SCALING_SECONDS and result.traffic is None:
             name = f"{result.name}, 2 threads against 1"
             yield Figure(name, alone / result.seconds, "times", at_least=1.85)
 

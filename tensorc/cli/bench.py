@@ -17,14 +17,13 @@ from rich.text import Text
 from kernels_ref import extra, suite
 from kernels_ref.suite import Case, cases
 from tensorc import __version__
-from tensorc.cli import bench_chart, progress, roofline
-from tensorc.cli.bench_table import BEST, BenchTable, is_memory_bound, mean, ratio_to
+from tensorc.cli import bench_chart, progress
+from tensorc.cli.bench_table import BEST, BenchTable, mean, ratio_to
 from tensorc.cli.parameters import FILE, as_target, ensure_writable, thread_count
 from tensorc.cli.peers import choose
 from tensorc.cli.peers.peer import Peer
-from tensorc.cli.race import NAIVE, Budget, Outcome, race
+from tensorc.cli.race import NAIVE, Budget, Outcome, measured_peak, race
 from tensorc.cli.workload import Workload
-from tensorc.runtime.machine import MachineFigures
 from tensorc.support import host
 from tensorc.support.errors import RecordError, TensorcError
 from tensorc.target import Target
@@ -129,13 +128,13 @@ def bench(
         chosen_peers(vs, cores),
     )
     console = progress.standard_console()
-    machine = roofline.measure(cores)
-    outcomes, failures = run(plan, machine, console)
+    peak = measured_peak(cores)
+    outcomes, failures = run(plan, peak, console)
     if report is not None:
-        write_report(report, plan, machine, outcomes, failures)
+        write_report(report, plan, peak, outcomes, failures)
     if chart is not None and outcomes:
         names = [peer.name for peer in plan.peers]
-        bench_chart.draw(chart, outcomes, names, _introduction(plan, machine))
+        bench_chart.draw(chart, outcomes, names, _introduction(plan, peak))
     if failures or any(outcome.wrong for outcome in outcomes):
         raise click.exceptions.Exit(1)
 
@@ -180,16 +179,13 @@ def chosen_peers(vs: str | None, threads: int) -> tuple[Peer, ...]:
     return choose.load(names, threads)
 
 
-def run(
-    plan: Plan, machine: MachineFigures, console: Console
-) -> tuple[list[Outcome], dict[str, str]]:
+def run(plan: Plan, peak: float, console: Console) -> tuple[list[Outcome], dict[str, str]]:
     """Run every case, print each as it is done; return the outcomes, and failures by case.
 
     A case that fails does not end the run; an interrupt does, and keeps what is done.
     """
-    peak = machine.fma_float32 / 1e9
-    _print(console, _introduction(plan, machine))
-    table = BenchTable(tuple(peer.name for peer in plan.peers), machine)
+    _print(console, _introduction(plan, peak))
+    table = BenchTable(tuple(peer.name for peer in plan.peers))
     _print(console, table.header(), style="bold")
     outcomes: list[Outcome] = []
     failures: dict[str, str] = {}
@@ -221,7 +217,7 @@ def run(
 def write_report(
     path: Path,
     plan: Plan,
-    machine: MachineFigures,
+    peak: float,
     outcomes: Sequence[Outcome],
     failures: dict[str, str],
 ) -> None:
@@ -233,12 +229,12 @@ def write_report(
         "machine": {
             "cpu": host.cpu_model(),
             "system": platform.platform(),
-            "figures": asdict(machine),
+            "gflops": peak,
         },
         "target": plan.target.to_json(),
         "budget": {**asdict(plan.budget), "database": str(plan.budget.database or "")},
         "peers": {peer.name: peer.version for peer in plan.peers},
-        "cases": [_as_json(outcome, machine) for outcome in outcomes],
+        "cases": [_as_json(outcome) for outcome in outcomes],
         "failures": failures,
         "geometric_means": {name: mean(outcomes, name) for name in names},
         "best_peer_by_operator": {
@@ -249,9 +245,8 @@ def write_report(
     path.write_text(json.dumps(data, indent=1) + "\n")
 
 
-def _as_json(outcome: Outcome, machine: MachineFigures) -> dict[str, object]:
-    case = outcome.case
-    limit = roofline.ceiling(case, machine)
+def _as_json(outcome: Outcome) -> dict[str, object]:
+    case, limit = outcome.case, outcome.ceiling
     data = asdict(outcome)
     data["case"] = case.name
     return {
@@ -262,9 +257,7 @@ def _as_json(outcome: Outcome, machine: MachineFigures) -> dict[str, object]:
         "gflops": outcome.speed,
         "gbytes": outcome.bandwidth,
         "share_of_peak": outcome.speed / outcome.peak,
-        "memory_bound": is_memory_bound(case),
-        "level": limit.level,
-        "share_of_bandwidth": 1e9 * outcome.bandwidth / limit.bandwidth,
+        "share_of_bandwidth": 1e9 * outcome.bandwidth / limit.bandwidth if limit else None,
         "best_peer": outcome.best_peer,
         "ratio_to_best_peer": ratio_to(outcome, BEST),
         "ratios": {name: outcome.ratio(name) for name in outcome.timings},
@@ -282,8 +275,8 @@ def _view(
     return view
 
 
-def _introduction(plan: Plan, machine: MachineFigures) -> str:
-    threads, peak = plan.target.num_cores, machine.fma_float32 / 1e9
+def _introduction(plan: Plan, peak: float) -> str:
+    threads = plan.target.num_cores
     against = ", ".join(f"{peer.name} {peer.version}" for peer in plan.peers) or "no peers"
     return (
         f"{host.cpu_model()}, {threads} thread{'s' if threads > 1 else ''}, "

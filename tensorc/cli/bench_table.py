@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from kernels_ref.suite import Case
-from tensorc.cli import figures, roofline
+from tensorc.cli import figures
 from tensorc.cli.race import NAIVE, TUNED, Outcome
-from tensorc.runtime.machine import MachineFigures
+from tensorc.cli.roofline import is_memory_bound
 
 _RATIO_WIDTH: Final = 7
 _NAME_WIDTH: Final = 12
-# A case that does fewer operations for each byte than the machine can do while it moves a byte
-# from memory is bound by memory: there the share of peak says little and the GB/s much.
-MEMORY_BOUND_INTENSITY: Final = 6.0
 # The column of the fastest peer, and what stands for it in `ratio_to`.
 BEST: Final = "best peer"
 # What a column header leaves of a long name.
@@ -27,22 +24,15 @@ _SHORT: Final = {
 }
 
 
-def is_memory_bound(case: Case) -> bool:
-    """Say whether moving the data takes longer than computing with it, at best."""
-    return case.flops / case.bytes < MEMORY_BOUND_INTENSITY
-
-
 @dataclass(frozen=True, slots=True)
 class BenchTable:
     """Rows of one width.
 
     Attributes:
         peers: The names of the peers, one column each.
-        machine: What the machine can do; None where it was not measured.
     """
 
     peers: tuple[str, ...]
-    machine: MachineFigures | None = field(default=None, repr=False)
 
     def header(self) -> str:
         """Return the line above the rows."""
@@ -87,17 +77,16 @@ class BenchTable:
             "n× is how many times as long as the tuned kernel it takes (of peers: as the tuned "
             "kernel called from Python, as they are); % peak is of the multiply-adds measured in "
             "this run, and may pass 100 where a kernel skips padding; its mean leaves out the "
-            "cases bound by memory, those with GB/s, which stand beside the bandwidth of the cache "
-            "that holds their data; error is the largest difference relative to the largest value "
-            "of the reference."
+            "cases bound by memory, those with GB/s, whose bandwidth is compared with that of "
+            "plain reads and writes of as much data; error is the largest difference relative to "
+            "the largest value of the reference."
         )
 
     def _traffic(self, outcome: Outcome) -> tuple[str, str]:
         if not is_memory_bound(outcome.case):
             return " " * 5, " " * 10
         share = ""
-        if self.machine is not None:
-            limit = roofline.ceiling(outcome.case, self.machine)
+        if (limit := outcome.ceiling) is not None:
             share = f"{figures.percent(1e9 * outcome.bandwidth, limit.bandwidth)} {limit.level}"
         return f"{figures.digits(outcome.bandwidth):>5}", f"{share:>10}"
 

@@ -16,6 +16,7 @@ from kernels_ref.suite import Case
 from tensorc.cli import figures
 from tensorc.cli.contest import Timing, Turn, compete, from_python
 from tensorc.cli.peers.peer import Peer
+from tensorc.cli.roofline import Ceiling, ceiling, is_memory_bound
 from tensorc.cli.verdict import difference, mismatches
 from tensorc.cli.workload import Workload, of_case
 from tensorc.driver.compile import compile_state
@@ -67,6 +68,7 @@ class Outcome:
             value of the reference.
         wrong: For each contestant that differs by more than rounding explains: where, and how.
         peak: GFLOP/s of multiply-adds on the threads used, measured at the same time.
+        ceiling: The bandwidth that a case has for its data; None if computing takes longer.
         variants: Which of its ways a peer took.
         trials: Candidates that were measured.
         seconds: How long the search took.
@@ -80,6 +82,7 @@ class Outcome:
     errors: dict[str, float]
     wrong: dict[str, str]
     peak: float
+    ceiling: Ceiling | None = None
     variants: dict[str, str] = field(default_factory=dict)
     trials: int = 0
     seconds: float = 0.0
@@ -172,6 +175,7 @@ def meet(
         errors={name: difference(result, expected) for name, result in results.items()},
         wrong=mismatches(result.dag, results, expected),
         peak=measured_peak(target.num_cores),
+        ceiling=ceiling(case, target.num_cores) if is_memory_bound(case) else None,
         variants={name: ready.variant for name, ready in prepared.items()},
         trials=result.trials,
         seconds=seconds,

@@ -1,13 +1,20 @@
-"""What the machine could do with a case at best: its multiply-adds, and its memory."""
+"""What the machine could do with a case at best, where moving its data is what takes the time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import Final
 
 from kernels_ref.suite import FLOAT32_BYTES, Case
-from tensorc.runtime.machine import LevelFigures, MachineFigures, measure_machine
+from tensorc.runtime.machine import bandwidth
 from tensorc.support import host
+
+# A case that does fewer operations for each byte than the machine can do while it moves a byte
+# from memory is bound by memory: there the share of peak says little and the GB/s much.
+MEMORY_BOUND_INTENSITY: Final = 6.0
+_ROUNDS: Final = 3
+_SECONDS: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,36 +22,33 @@ class Ceiling:
     """What limits a case that only moves its data.
 
     Attributes:
-        level: The name of the cache its data sits in, or 'memory'.
-        bandwidth: Bytes a second, reads and writes in the proportion of the case.
+        level: The name of the cache that its data fits in, or 'memory'.
+        bandwidth: Bytes a second over as much data, reads and writes as the case has them.
     """
 
     level: str
     bandwidth: float
 
 
-def measure(threads: int) -> MachineFigures:
-    """Measure the machine with so many threads; takes about a second."""
-    return measure_machine(threads)
+def is_memory_bound(case: Case) -> bool:
+    """Say whether moving the data takes longer than computing with it, at best."""
+    return case.flops / case.bytes < MEMORY_BOUND_INTENSITY
 
 
-def ceiling(case: Case, machine: MachineFigures) -> Ceiling:
-    """Return the bandwidth of the level that holds the data of a case."""
-    level = _level(case.bytes, machine)
+def ceiling(case: Case, threads: int) -> Ceiling:
+    """Measure how fast so many threads move as many bytes as a case has."""
+    mine = max(FLOAT32_BYTES, case.bytes // threads)
+    read, write = (
+        max(bandwidth(mine, threads, traffic, seconds=_SECONDS) for _ in range(_ROUNDS))
+        for traffic in ("read", "write")
+    )
     written = FLOAT32_BYTES * prod(case.output_shape)
-    seconds = (case.bytes - written) / level.read + written / level.write
-    return Ceiling(level.name, case.bytes / seconds)
+    seconds = (case.bytes - written) / read + written / write
+    return Ceiling(level(case.bytes, threads), case.bytes / seconds)
 
 
-def _level(nbytes: int, machine: MachineFigures) -> LevelFigures:
-    """The nearest level that holds so many bytes; each thread has caches of its own but the L3."""
+def level(nbytes: int, threads: int) -> str:
+    """Return the nearest cache that holds so many bytes; only the last one is shared."""
     caches = host.caches()
-    sizes = {
-        "L1": caches.l1 * machine.threads,
-        "L2": caches.l2 * machine.threads,
-        "L3": caches.l3,
-    }
-    for level in machine.levels:
-        if nbytes <= sizes.get(level.name, nbytes):
-            return level
-    return machine.levels[-1]
+    sizes = (("L1", caches.l1 * threads), ("L2", caches.l2 * threads), ("L3", caches.l3))
+    return next((name for name, size in sizes if nbytes <= size), "memory")

@@ -62,9 +62,8 @@ def test_reports_are_judged(tmp_path: Path) -> None:
             "case": name,
             "timings": {"tuned": {"best": seconds}},
             "share_of_peak": 0.95,
-            "share_of_bandwidth": 0.1,
-            "level": "L2",
-            "memory_bound": False,
+            "share_of_bandwidth": None,
+            "ceiling": None,
             "ratio_to_best_peer": ratio,
             "ratios": {"metaschedule": 2.0},
         }
