@@ -42,12 +42,15 @@ def readers(draft: Draft, stage: str) -> tuple[str, ...]:
 def matched_consumer(draft: Draft, stage: str) -> str | None:
     """The only consumer, if it walks the same elements in order and not both of them reduce.
 
-    An output has none: it is computed as a whole, and cannot be taken over.
+    An output has none: it is computed as a whole, and cannot be taken over. Nor is there one that
+    another rule has tiled already: it cannot follow the stage's tiles.
     """
     found = readers(draft, stage)
     if draft.state.dag.is_output(stage) or len(found) != 1:
         return None
     if not draft.state.dag.elementwise_match(stage, found[0]):
+        return None
+    if draft.stage(found[0]).relations:
         return None
     return None if has_reduce(draft, stage) and has_reduce(draft, found[0]) else found[0]
 

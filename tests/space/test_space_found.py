@@ -82,3 +82,12 @@ def test_partial_results_follow_what_combines_them() -> None:
         rows = space.sample(200, np.random.default_rng(1))
         for row in np.unique(rows, axis=0):
             replay(space.task.dag, space.steps(row))
+
+
+def test_a_consumer_that_is_tiled_already_is_not_followed() -> None:
+    """It reads something else across its rows, so a rule of its own has tiled it."""
+    A, B = te.placeholder((64, 48, 32), name="A"), te.placeholder((32, 48), name="B")
+    k = te.reduce_axis((0, 64), name="k")
+    C = te.compute((48, 32), lambda i, j: te.sum(A[k, i, j], axis=k), name="C")
+    D = te.compute((48, 32), lambda i, j: C[i, j] + B[j, i], name="D")
+    assert sampled([A, B, D], "default")
