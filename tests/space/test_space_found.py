@@ -91,3 +91,12 @@ def test_a_consumer_that_is_tiled_already_is_not_followed() -> None:
     C = te.compute((48, 32), lambda i, j: te.sum(A[k, i, j], axis=k), name="C")
     D = te.compute((48, 32), lambda i, j: C[i, j] + B[j, i], name="D")
     assert sampled([A, B, D], "default")
+
+
+@pytest.mark.parametrize("rules", ["default", "ansor"])
+def test_a_single_element_without_a_reduction_is_not_factored(rules: str) -> None:
+    A, B = te.placeholder((4,), name="A"), te.placeholder((5,), name="B")
+    C = te.compute(
+        (1, 1), lambda i, j: te.select(A[i + 1] < B[j], A[2] * B[j], A[i] * B[3]), name="C"
+    )
+    assert sampled([A, B, C], rules)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tensorc.schedule.stage import IterKind
 from tensorc.schedule.steps import FuseStep, ReorderStep, RfactorStep
 from tensorc.space.draft import Condition, Draft, Expansion
-from tensorc.space.inquiries import is_cached, is_compute, needs_tiling, volume
+from tensorc.space.inquiries import has_reduce, is_cached, is_compute, needs_tiling, volume
 from tensorc.space.strides import walks_rows
 from tensorc.space.task import SearchTask
 
@@ -40,7 +40,7 @@ class AddRfactor:
 
     def meets(self, task: SearchTask, draft: Draft, stage: str) -> Condition:
         """Apply where the reduction offers more parallelism than the elements do."""
-        if not is_compute(draft, stage) or is_cached(draft, stage):
+        if not is_compute(draft, stage) or is_cached(draft, stage) or not has_reduce(draft, stage):
             return Condition.SKIP
         elements, terms = volume(draft, stage)
         cores = task.target.num_cores
