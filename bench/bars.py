@@ -66,7 +66,7 @@ class Result:
     @classmethod
     def of(cls, case: Mapping[str, Any], threads: int) -> Result:
         """Read a case of a report."""
-        traffic, ceiling = case["share_of_bandwidth"], case["ceiling"]
+        traffic, ceiling = case["share_of_bandwidth"], case.get("ceiling")
         return cls(
             case["case"],
             threads,

@@ -129,9 +129,12 @@ def bench(
     )
     console = progress.standard_console()
     peak = measured_peak(cores)
-    outcomes, failures = run(plan, peak, console)
-    if report is not None:
-        write_report(report, plan, peak, outcomes, failures)
+
+    def note(outcomes: list[Outcome], failures: dict[str, str]) -> None:
+        if report is not None:
+            write_report(report, plan, peak, outcomes, failures)
+
+    outcomes, failures = run(plan, peak, console, note)
     if chart is not None and outcomes:
         names = [peer.name for peer in plan.peers]
         bench_chart.draw(chart, outcomes, names, _introduction(plan, peak))
@@ -179,8 +182,13 @@ def chosen_peers(vs: str | None, threads: int) -> tuple[Peer, ...]:
     return choose.load(names, threads)
 
 
-def run(plan: Plan, peak: float, console: Console) -> tuple[list[Outcome], dict[str, str]]:
-    """Run every case, print each as it is done; return the outcomes, and failures by case.
+def run(
+    plan: Plan,
+    peak: float,
+    console: Console,
+    note: Callable[[list[Outcome], dict[str, str]], None],
+) -> tuple[list[Outcome], dict[str, str]]:
+    """Run every case, print and note each as it is done; return outcomes, and failures by case.
 
     A case that fails does not end the run; an interrupt does, and keeps what is done.
     """
@@ -200,8 +208,10 @@ def run(plan: Plan, peak: float, console: Console) -> tuple[list[Outcome], dict[
             except TensorcError as error:
                 failures[case.name] = str(error)
                 _print(console, f"{case.name:9} failed: {error}", style="red")
+                note(outcomes, failures)
                 continue
             outcomes.append(outcome)
+            note(outcomes, failures)
             _print_outcome(console, table, outcome)
             if outcome.stopped == INTERRUPTED:
                 raise KeyboardInterrupt
