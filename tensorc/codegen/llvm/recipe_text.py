@@ -39,8 +39,13 @@ def fuses(target: Target) -> bool:
 
 
 def has_scale(target: Target, dtype: DType, lanes: int) -> bool:
-    """Whether one instruction multiplies a vector by powers of two (`vscalefps`)."""
+    """Whether one instruction multiplies a vector by powers of two (`vscalefps`).
+
+    LLVM takes vectors apart that are longer than the target's, but not in this intrinsic.
+    """
     size = dtype.bits * lanes
+    if size > 8 * target.vector_bytes:
+        return False
     wide = size == 512 and "avx512f" in target.features
     return wide or (size == 256 and "avx512vl" in target.features)
 
