@@ -130,6 +130,14 @@ def test_programs_without_elements_have_finite_features() -> None:
         assert np.isfinite(space.features(space.sample(4, np.random.default_rng(0)))).all()
 
 
+def test_nothing_is_touched_with_strides_by_loops_of_no_iterations() -> None:
+    """The last of no places lies before the first (random program 210413)."""
+    A = te.placeholder((8,), name="A")
+    B = te.compute((0,), lambda i: A[2 * i] + 1.0, name="B")
+    for space in spaces([A, B]):
+        assert np.isfinite(space.features(space.sample(4, np.random.default_rng(0)))).all()
+
+
 def test_conditions_decided_outside_of_the_inner_loops_save_their_share() -> None:
     """With a loop for each phase outside of all tiles a quarter of the work is left."""
     shares = {}

@@ -56,7 +56,7 @@ def touched(
         sizes = region(accesses, ranges)
         going: Any = True
         for size, extent in zip(reversed(sizes), reversed(shape), strict=True):
-            clipped = np.minimum(size, extent)
+            clipped = np.clip(size, 0, extent)  # a range of nothing can look negative
             elements[b] *= clipped
             outermost = (
                 clipped[0] if isinstance(clipped, np.ndarray) and clipped.ndim > 1 else clipped
