@@ -19,7 +19,8 @@ from bench.report import Figure, publish
 from tensorc import te
 from tensorc.driver.tune import TuneResult, tune
 from tensorc.measure.measurer import Measurer
-from tensorc.measure.records import NO_ERROR, Database, Record
+from tensorc.measure.record import NO_ERROR, Record
+from tensorc.measure.records import Database
 from tensorc.measure.reference import make_task
 from tensorc.measure.result import MeasureInput, MeasureResult
 from tensorc.measure.task import MeasureTask

@@ -14,7 +14,9 @@ from rich.text import Text
 from tensorc.cli import figures
 from tensorc.cli.parameters import EXISTING_FILE, FILE
 from tensorc.cli.progress import standard_console
-from tensorc.measure.records import NO_ERROR, Database, Record, TaskInfo, target_key
+from tensorc.measure import record_lines
+from tensorc.measure.record import NO_ERROR, Record, TaskInfo, target_key
+from tensorc.measure.records import Database
 from tensorc.schedule.python_code import python_code
 
 
@@ -49,7 +51,7 @@ def list_records(file: Path, task: str, errors: bool, limit: int) -> None:
 
     `tensorc show --database FILE --explain NUMBER` shows one of them whole.
     """
-    with Database(file) as database:
+    with Database(file, read_only=True) as database:
         found = [
             entry
             for entry in entries(database)
@@ -78,7 +80,7 @@ def list_records(file: Path, task: str, errors: bool, limit: int) -> None:
 @click.option("--python", is_flag=True, help="Print the schedules as Python code.")
 def best(file: Path, task: str, python: bool) -> None:
     """Print the fastest record of each task and target."""
-    with Database(file) as database:
+    with Database(file, read_only=True) as database:
         fastest = [entry for entry in _fastest(database) if _is_of(entry.task, task)]
     table = _table("number", "task", "target", "latency", "GFLOP/s", "windows' spread")
     for entry in fastest:
@@ -102,8 +104,8 @@ def best(file: Path, task: str, python: bool) -> None:
 @click.argument("lines", type=FILE)
 def export(file: Path, lines: Path) -> None:
     """Write a database as JSON lines."""
-    with Database(file) as database:
-        count = database.export_lines(lines)
+    with Database(file, read_only=True) as database:
+        count = record_lines.export_lines(database, lines)
     click.echo(f"Wrote {count} records to '{lines}'.")
 
 
@@ -113,7 +115,7 @@ def export(file: Path, lines: Path) -> None:
 def import_lines(file: Path, lines: Path) -> None:
     """Add JSON lines to a database, which is made if there is none."""
     with Database(file) as database:
-        count = database.import_lines(lines)
+        count = record_lines.import_lines(database, lines)
     click.echo(f"Added {count} records to '{file}'.")
 
 
@@ -121,7 +123,7 @@ def import_lines(file: Path, lines: Path) -> None:
 @click.argument("file", type=EXISTING_FILE)
 def stats(file: Path) -> None:
     """Count records and errors of each task and target."""
-    with Database(file) as database:
+    with Database(file, read_only=True) as database:
         counted = database.stats()
     table = _table("task", "target", "records", "best", "GFLOP/s", "errors")
     for row in counted:

@@ -18,7 +18,8 @@ from tensorc.driver.compile import best_steps, compile_state
 from tensorc.ir.func import PrimFunc
 from tensorc.ir.printer import print_func
 from tensorc.lower.pipeline import stages
-from tensorc.measure.records import NO_ERROR, Database, Record
+from tensorc.measure.record import NO_ERROR, Record
+from tensorc.measure.records import Database
 from tensorc.schedule.bounds import Bounds
 from tensorc.schedule.printer import print_state
 from tensorc.schedule.python_code import python_code
@@ -132,7 +133,7 @@ def _subject(
 
 
 def _of_record(path: Path, number: int) -> Subject:
-    with Database(path) as database:
+    with Database(path, read_only=True) as database:
         found = next((entry for entry in entries(database) if entry.number == number), None)
     if found is None:
         raise click.UsageError(f"There is no record number {number} in '{path}'.")

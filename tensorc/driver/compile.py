@@ -12,7 +12,8 @@ from typing import TypeAlias
 from tensorc.codegen.c.statements import RESERVED
 from tensorc.ir.printer import print_func
 from tensorc.lower.pipeline import lower_split
-from tensorc.measure.records import Database, Record
+from tensorc.measure.record import Record
+from tensorc.measure.records import Database
 from tensorc.runtime.arrays import Array
 from tensorc.runtime.build import build
 from tensorc.runtime.function import CompiledFunction

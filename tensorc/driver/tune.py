@@ -21,7 +21,8 @@ from tensorc.driver.compile import (
 )
 from tensorc.measure.measurer import Measurer
 from tensorc.measure.options import MeasureOptions
-from tensorc.measure.records import CONFIRMATION, Database, Record, TaskInfo
+from tensorc.measure.record import Record, TaskInfo
+from tensorc.measure.records import Database
 from tensorc.measure.reference import make_task
 from tensorc.measure.result import MeasureInput, MeasureResult
 from tensorc.measure.task import MeasureTask
@@ -186,7 +187,7 @@ def tune(
         # The finalists are built as `compile` builds, not as quickly as possible.
         full = MeasureOptions(fast=False, cut_factor=0)
         thorough = measure or _isolated(stack.enter_context(Measurer(task, full)), task)
-        confirm = _Watched(thorough, records, CONFIRMATION)
+        confirm = _Watched(thorough, records, is_final=True)
         steps, latency = _final(search, confirm, default, task)
     return TuneResult(
         best_latency=latency,
@@ -224,10 +225,10 @@ class _Records:
         if self._database is None:
             return
         for record in self._database.records(self._info.hash, self._target):
-            if record.phase != CONFIRMATION:
+            if not record.is_final:
                 yield in_names_of(self._dag, record, self._database), record
 
-    def add(self, steps: Steps, result: MeasureResult, phase: str | None = None) -> None:
+    def add(self, steps: Steps, result: MeasureResult, *, is_final: bool) -> None:
         if self._database is None:
             return
         record = Record(
@@ -236,12 +237,13 @@ class _Records:
             steps=steps,
             latencies=tuple(result.latencies),
             error=result.error_kind,
-            phase=phase if phase is not None else result.phase,
+            phase=result.phase,
             message=result.message,
             build_seconds=result.build_seconds,
             run_seconds=result.run_seconds,
             confidence=result.confidence,
             timestamp=result.timestamp,
+            is_final=is_final,
         )
         self._database.append(self._info, [record])
 
@@ -249,15 +251,15 @@ class _Records:
 class _Watched:
     """Measures, writes each result down as it comes, and remembers the first of each error."""
 
-    def __init__(self, measure: Measure, records: _Records, phase: str | None = None) -> None:
-        self._measure, self._records, self._phase = measure, records, phase
+    def __init__(self, measure: Measure, records: _Records, *, is_final: bool = False) -> None:
+        self._measure, self._records, self._is_final = measure, records, is_final
         self.first_messages: dict[str, str] = {}
 
     def __call__(self, batch: Sequence[Steps]) -> Iterator[MeasureResult]:
         for steps, result in zip(batch, self._measure(batch), strict=True):
             if result.latency is None:
                 self.first_messages.setdefault(result.error_kind, result.message)
-            self._records.add(steps, result, self._phase)
+            self._records.add(steps, result, is_final=self._is_final)
             yield result
 
 

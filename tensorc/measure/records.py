@@ -1,4 +1,4 @@
-"""Measurement records: an append-only SQLite database, and its JSON-lines form.
+"""Measurement records: an append-only SQLite database.
 
 One row for each measured candidate: which task (the structural hash of its ComputeDAG, which does
 not depend on names), which target, the concrete schedule steps as JSON, the latencies, or what
@@ -12,28 +12,25 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from tensorc.schedule.json import steps_from_json, steps_to_json
+from tensorc.measure.record import NO_ERROR, Record, TaskInfo, target_key
+from tensorc.schedule.json import steps_to_json
 from tensorc.schedule.rename import rename_steps
-from tensorc.schedule.steps import Step
-from tensorc.support.errors import RecordError, TargetError, TensorcError
+from tensorc.support.errors import RecordError
 from tensorc.target import Target
 from tensorc.te.dag import ComputeDAG
 
-SCHEMA_VERSION: Final = 1
+# 1 had the final rounds of a run as a phase, 2 has a column for them.
+SCHEMA_VERSION: Final = 2
 # "tsrc" in ASCII: marks a SQLite file as ours, so that a foreign one is told from a damaged one.
 APPLICATION_ID: Final = 0x74737263
 BUSY_SECONDS: Final = 30.0
-NO_ERROR: Final = "NONE"
-# Phase of the records of a run's final rounds; they are no trials when the run is resumed.
-CONFIRMATION: Final = "confirm"
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS tasks (
@@ -42,131 +39,23 @@ CREATE TABLE IF NOT EXISTS records (
     id INTEGER PRIMARY KEY, task TEXT NOT NULL REFERENCES tasks(hash), target_key TEXT NOT NULL,
     target TEXT NOT NULL, steps TEXT NOT NULL, latency REAL, latencies TEXT NOT NULL,
     error TEXT NOT NULL, phase TEXT NOT NULL, message TEXT NOT NULL, build_seconds REAL NOT NULL,
-    run_seconds REAL NOT NULL, confidence REAL NOT NULL, timestamp REAL NOT NULL);
+    run_seconds REAL NOT NULL, confidence REAL NOT NULL, timestamp REAL NOT NULL,
+    is_final INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS by_task ON records (task, target_key, latency);
 """
 _COLUMNS: Final = (
     "task, target, steps, latencies, error, phase, message, build_seconds, run_seconds, "
-    "confidence, timestamp"
+    "confidence, timestamp, is_final"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class TaskInfo:
-    """A tuned computation as the database knows it.
-
-    Attributes:
-        hash: The structural hash of the DAG, which tells what inputs are constant.
-        name: Words for a reader, such as `C2D(56, 56, 64, 64, 1, 1, 0)`.
-        flops: Floating-point operations of one run.
-        dag: The DAG as `ComputeDAG.to_json` gave it.
-    """
-
-    hash: str
-    name: str
-    flops: float
-    dag: str
-
-    @classmethod
-    def of(cls, dag: ComputeDAG, name: str, constants: Sequence[str] = ()) -> TaskInfo:
-        """Describe a DAG some of whose inputs may be the same in every call."""
-        key = dag.structural_hash(constants)
-        return cls(key, name, float(dag.flops()), json.dumps(dag.to_json()))
-
-    @property
-    def constants(self) -> tuple[str, ...]:
-        """The inputs that are the same in every call, by name."""
-        _, _, places = self.hash.partition("+")
-        params = ComputeDAG.from_json(json.loads(self.dag)).params if places else ()
-        return tuple(params[int(place)][0] for place in places.split(",") if place)
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One measured candidate.
-
-    Attributes:
-        task: The structural hash of the computation.
-        target: The machine it was built for and measured on.
-        steps: The concrete schedule.
-        latencies: Seconds of a run, one for each window; empty after an error.
-        error: `NONE`, or the kind of error.
-        phase: Where the error was met, such as `build` or `run`; empty without one.
-        message: The full text of the error.
-        build_seconds: Time spent building.
-        run_seconds: Time spent running.
-        confidence: Relative spread of the windows; 0 is certain.
-        timestamp: Seconds since the epoch.
-    """
-
-    task: str
-    target: Target
-    steps: tuple[Step, ...]
-    latencies: tuple[float, ...] = ()
-    error: str = NO_ERROR
-    phase: str = ""
-    message: str = ""
-    build_seconds: float = 0.0
-    run_seconds: float = 0.0
-    confidence: float = 0.0
-    timestamp: float = field(default_factory=time.time)
-
-    @property
-    def latency(self) -> float | None:
-        """Seconds of the fastest window; None after an error."""
-        return min(self.latencies) if self.latencies and self.error == NO_ERROR else None
-
-    @property
-    def error_kind(self) -> str:
-        """The kind of error, by the name that a measurement has for it."""
-        return self.error
-
-    def to_json(self) -> dict[str, object]:
-        """Return every field as JSON values."""
-        return {
-            "task": self.task,
-            "target": self.target.to_json(),
-            "steps": steps_to_json(self.steps),
-            "latencies": list(self.latencies),
-            "error": self.error,
-            "phase": self.phase,
-            "message": self.message,
-            "build_seconds": self.build_seconds,
-            "run_seconds": self.run_seconds,
-            "confidence": self.confidence,
-            "timestamp": self.timestamp,
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, object]) -> Record:
-        """Return the record of which `to_json` gave `data`.
-
-        Raises:
-            RecordError: A field is missing or of another kind.
-        """
-        try:
-            target, steps, latencies = data["target"], data["steps"], data["latencies"]
-            if not (isinstance(target, dict) and isinstance(steps, list)):
-                raise RecordError("Bad record: expected 'target' an object and 'steps' a list.")
-            if not isinstance(latencies, list):
-                raise RecordError("Bad record: expected 'latencies' to be a list of seconds.")
-            return cls(
-                task=str(data["task"]),
-                target=Target.from_json(target),
-                steps=steps_from_json(steps),
-                latencies=tuple(float(x) for x in latencies),
-                error=str(data["error"]),
-                phase=str(data["phase"]),
-                message=str(data["message"]),
-                build_seconds=_number(data["build_seconds"]),
-                run_seconds=_number(data["run_seconds"]),
-                confidence=_number(data["confidence"]),
-                timestamp=_number(data["timestamp"]),
-            )
-        except (KeyError, TypeError, ValueError, TargetError) as error:
-            if isinstance(error, RecordError):
-                raise
-            raise RecordError(f"Bad record: a field is missing or malformed, {error!r}.") from error
+_TO_VERSION_2: Final = """
+ALTER TABLE records ADD COLUMN is_final INTEGER NOT NULL DEFAULT 0;
+UPDATE records SET is_final = 1, phase = '' WHERE phase = 'confirm'
+"""
+# For a database of version 1 that must not be changed: this table comes before the stored one.
+_AS_VERSION_2: Final = """
+CREATE TEMP VIEW records AS
+    SELECT *, phase = 'confirm' AS is_final FROM main.records
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +75,6 @@ class TaskStats:
     records: int
     errors: tuple[tuple[str, int], ...]
     best: float | None
-
-
-def target_key(target: Target) -> str:
-    """What two targets must have in common for a record of one to serve the other."""
-    return f"{target.kind}/{target.cpu}/{target.vector_bytes}B/{target.num_cores}"
 
 
 class Database:
@@ -240,7 +124,7 @@ class Database:
         The first DAG of a task stays; later records are stored in its names (see
         `schedule.rename`), whatever names `info` has.
         """
-        with self._explained(), self._transaction():
+        with self.transaction():
             self._connection.execute(
                 "INSERT OR IGNORE INTO tasks (hash, name, flops, dag) VALUES (?, ?, ?, ?)",
                 (info.hash, info.name, info.flops, info.dag),
@@ -269,12 +153,12 @@ class Database:
         ones flatters.
         """
         where, values = _where(task, target)
-        trials = f"SELECT COALESCE(MAX(id), 0) FROM records{where} AND phase <> ?"
+        trials = f"SELECT COALESCE(MAX(id), 0) FROM records{where} AND NOT is_final"
         with self._explained():
             row = self._connection.execute(
                 f"SELECT {_COLUMNS} FROM records{where} AND latency IS NOT NULL "
                 f"ORDER BY id > ({trials}) DESC, latency, id LIMIT 1",
-                (*values, *values, CONFIRMATION),
+                (*values, *values),
             ).fetchone()
         return None if row is None else _record(row)
 
@@ -324,51 +208,31 @@ class Database:
             for task, key, count, best in groups
         )
 
-    def export_lines(self, path: str | Path) -> int:
-        """Write every task and record as JSON lines; return how many records.
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Keep all that is appended within, or, after an error, nothing of it.
 
-        Raises:
-            RecordError: The file cannot be written.
+        An inner one belongs to the outer one.
         """
-        count = 0
-        try:
-            with Path(path).open("w", encoding="utf-8") as file:
-                for info in self.tasks():
-                    fields = {"hash": info.hash, "name": info.name, "flops": info.flops}
-                    print(json.dumps({"task": {**fields, "dag": info.dag}}), file=file)
-                for record in self.records():
-                    print(json.dumps({"record": record.to_json()}), file=file)
-                    count += 1
-        except OSError as error:
-            raise RecordError(f"Cannot write '{path}': {error.strerror}.") from error
-        return count
-
-    def import_lines(self, path: str | Path) -> int:
-        """Add what `export_lines` wrote, all or nothing; return how many records.
-
-        Raises:
-            RecordError: The file cannot be read, or a line of it is not such a line.
-        """
-        infos: dict[str, TaskInfo] = {}
-        records: dict[str, list[Record]] = {}
-        for number, line in enumerate(_lines(path), 1):
-            entry = _entry(line, f"line {number} of '{path}'")
-            if isinstance(entry, TaskInfo):
-                infos[entry.hash] = entry
-            elif entry.task not in infos:
-                raise RecordError(f"Bad line {number} of '{path}': its task was not given before.")
-            else:
-                records.setdefault(entry.task, []).append(entry)
-        with self._explained(), self._transaction():
-            for task, info in infos.items():
-                self.append(info, records.get(task, ()))
-        return sum(map(len, records.values()))
+        with self._explained():
+            if self._connection.in_transaction:
+                yield
+                return
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
 
     def _check(self, read_only: bool) -> None:
         application, version = self._pragma("application_id"), self._pragma("user_version")
         tables = self._connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
         if application != APPLICATION_ID and (tables or read_only):
             raise RecordError(f"Cannot use '{self.path}': it is a database of another program.")
+        if read_only and version == 1:
+            self._connection.execute(_AS_VERSION_2)
         if version > SCHEMA_VERSION:
             raise RecordError(
                 f"Cannot use '{self.path}': expected schema {SCHEMA_VERSION}, got {version}, "
@@ -379,28 +243,22 @@ class Database:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         if self._pragma("application_id") != APPLICATION_ID:
-            with self._transaction():
-                for statement in _SCHEMA.split(";"):
-                    self._connection.execute(statement)
+            with self.transaction():
+                self._execute_all(_SCHEMA)
                 self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        elif self._pragma("user_version") < SCHEMA_VERSION:
+            with self.transaction():
+                if self._pragma("user_version") < SCHEMA_VERSION:  # nobody else was faster
+                    self._execute_all(_TO_VERSION_2)
+                    self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _execute_all(self, statements: str) -> None:
+        for statement in statements.split(";"):
+            self._connection.execute(statement)
 
     def _pragma(self, name: str) -> int:
         return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """Commit at the end, or roll back; an inner one belongs to the outer one."""
-        if self._connection.in_transaction:
-            yield
-            return
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -441,6 +299,7 @@ def _row(record: Record) -> tuple[object, ...]:
         record.run_seconds,
         record.confidence,
         record.timestamp,
+        record.is_final,
     )
 
 
@@ -466,31 +325,3 @@ def _where(task: str | None, target: Target | None) -> tuple[str, tuple[str, ...
     parts += [] if target is None else [("target_key = ?", target_key(target))]
     text = " AND ".join(clause for clause, _ in parts)
     return (f" WHERE {text}" if text else ""), tuple(value for _, value in parts)
-
-
-def _lines(path: str | Path) -> Iterator[str]:
-    try:
-        with Path(path).open(encoding="utf-8") as file:
-            yield from (line for line in file if line.strip())
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(f"Cannot read '{path}': {error}.") from error
-
-
-def _entry(line: str, place: str) -> TaskInfo | Record:
-    try:
-        match json.loads(line):
-            case {"task": {"hash": str(key), "name": str(name), "flops": flops, "dag": str(dag)}}:
-                ComputeDAG.from_json(json.loads(dag))
-                return TaskInfo(key, name, _number(flops), dag)
-            case {"record": dict(record)}:
-                return Record.from_json(record)
-            case _:
-                raise RecordError(f"Bad {place}: expected a task or a record.")
-    except (ValueError, TensorcError) as error:
-        raise RecordError(f"Bad {place}: {error}") from error
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise RecordError(f"Bad record: expected a number, got '{value}'.")
-    return float(value)

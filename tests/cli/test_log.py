@@ -9,7 +9,8 @@ from click.testing import CliRunner, Result
 
 from tensorc import te
 from tensorc.cli.main import main
-from tensorc.measure.records import Database, Record, TaskInfo
+from tensorc.measure.record import Record, TaskInfo
+from tensorc.measure.records import Database
 from tensorc.schedule.steps import SplitStep
 from tensorc.target import Target
 from tensorc.te.dag import ComputeDAG

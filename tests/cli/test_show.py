@@ -9,7 +9,8 @@ from click.testing import CliRunner, Result
 
 from tensorc.cli.main import main
 from tensorc.cli.workload import parse
-from tensorc.measure.records import Database, Record, TaskInfo
+from tensorc.measure.record import Record, TaskInfo
+from tensorc.measure.records import Database
 from tensorc.schedule.steps import SplitStep
 from tensorc.target import Target
 

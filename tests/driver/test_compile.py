@@ -1,5 +1,6 @@
 """compile(): what it takes, what it gives, what it refuses."""
 
+import os
 import warnings
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 import tensorc
 from tensorc import te
 from tensorc.driver.compile import UntunedWarning
-from tensorc.measure.records import Database, Record, TaskInfo
+from tensorc.measure.record import Record, TaskInfo
+from tensorc.measure.records import Database
 from tensorc.schedule.steps import SplitStep
 from tensorc.support.errors import RecordError, TargetError, TEError
 from tensorc.target import Target
@@ -104,6 +106,20 @@ def test_the_best_record_is_used_under_any_names(tmp_path, prefix):
     x, y = arrays()
     assert f's.split("{prefix}C", "i", [2])' in f.schedule()
     assert np.allclose(f(x, y), x @ y, atol=1e-5)
+
+
+def test_records_in_a_folder_that_cannot_be_written_are_used(tmp_path, monkeypatch):
+    path, target = tmp_path / "shipped" / "a.db", Target("llvm")
+    path.parent.mkdir()
+    info = TaskInfo.of(ComputeDAG.from_tensors(matmul()), "matmul")
+    with Database(path) as database:
+        database.append(info, [Record(info.hash, target, (SplitStep("C", "i", (4,)),), (1.0,))])
+    path.chmod(0o444)
+    path.parent.chmod(0o555)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # for root every folder can be written
+    f = tensorc.compile(matmul(), target, database=path)
+    assert 's.split("C", "i", [4])' in f.schedule()
+    assert [p.name for p in path.parent.iterdir()] == ["a.db"]
 
 
 def test_a_database_that_is_none_is_refused(tmp_path):

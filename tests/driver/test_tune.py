@@ -51,7 +51,7 @@ def test_a_tuned_program_is_right_and_recorded(tmp_path):
     assert np.allclose(result.compile()(x, y), x @ y, atol=1e-4)
     assert (result.trials, result.errors) == (12, ())
     with Database(path) as database:
-        assert sum(r.phase != "confirm" for r in database.records()) == 12
+        assert sum(not r.is_final for r in database.records()) == 12
     f = tensorc.compile(matmul(64), TARGET, database=path)
     assert np.allclose(f(x, y), x @ y, atol=1e-4)
 
@@ -132,7 +132,7 @@ def test_a_killed_run_keeps_every_trial_that_it_told_of(tmp_path, ending):
     rest = process.communicate(timeout=60)[0].split()
     assert ("ended" in rest) == (ending == signal.SIGINT)
     with Database(path) as database:
-        kept = sum(record.phase != "confirm" for record in database.records())
+        kept = sum(not record.is_final for record in database.records())
     assert kept >= max([told, *(int(word) for word in rest if word.isdigit())])
 
 

@@ -8,7 +8,9 @@ import sys
 import pytest
 
 from tensorc import te
-from tensorc.measure.records import Database, Record, TaskInfo
+from tensorc.measure.record import Record, TaskInfo, target_key
+from tensorc.measure.record_lines import export_lines, import_lines
+from tensorc.measure.records import Database
 from tensorc.schedule.stage import Annotation
 from tensorc.schedule.steps import AnnotationStep, SplitStep
 from tensorc.support.errors import RecordError
@@ -55,7 +57,7 @@ def test_best_ignores_errors_and_other_targets():
 
 def test_the_final_figures_of_a_finished_run_decide_what_is_best():
     lucky, sound = record(1e-3), record(2e-3)
-    finals = [record(4e-3, phase="confirm"), record(3e-3, phase="confirm")]
+    finals = [record(4e-3, is_final=True), record(3e-3, is_final=True)]
     with Database(":memory:") as database:
         for added, best in ([lucky, sound], 1e-3), (finals, 3e-3), ([record(2.5e-3)], 1e-3):
             database.append(INFO, added)
@@ -95,11 +97,99 @@ def test_stats_count_errors_by_kind():
 def test_export_and_import_keep_everything(tmp_path):
     with Database(":memory:") as database:
         database.append(INFO, [record(1.0), record(2.0)])
-        assert database.export_lines(tmp_path / "log.json") == 2
+        assert export_lines(database, tmp_path / "log.json") == 2
         kept = list(database.records())
     with Database(tmp_path / "b.db") as database:
-        assert database.import_lines(tmp_path / "log.json") == 2
+        assert import_lines(database, tmp_path / "log.json") == 2
         assert list(database.records()) == kept
+
+
+def test_a_failure_in_the_final_rounds_keeps_its_phase(tmp_path):
+    failed = record(error="RUNTIME_CRASH", phase="run", is_final=True)
+    with Database(tmp_path / "a.db") as database:
+        database.append(INFO, [failed])
+        export_lines(database, tmp_path / "log.json")
+        assert list(database.records()) == [failed]
+    with Database(":memory:") as database:
+        import_lines(database, tmp_path / "log.json")
+        assert list(database.records()) == [failed]
+
+
+VERSION_1 = """
+CREATE TABLE tasks (
+    hash TEXT PRIMARY KEY, name TEXT NOT NULL, flops REAL NOT NULL, dag TEXT NOT NULL);
+CREATE TABLE records (
+    id INTEGER PRIMARY KEY, task TEXT NOT NULL REFERENCES tasks(hash), target_key TEXT NOT NULL,
+    target TEXT NOT NULL, steps TEXT NOT NULL, latency REAL, latencies TEXT NOT NULL,
+    error TEXT NOT NULL, phase TEXT NOT NULL, message TEXT NOT NULL, build_seconds REAL NOT NULL,
+    run_seconds REAL NOT NULL, confidence REAL NOT NULL, timestamp REAL NOT NULL);
+CREATE INDEX by_task ON records (task, target_key, latency);
+PRAGMA application_id = 1953722979;
+PRAGMA user_version = 1;
+"""
+
+
+def of_version_1(path):
+    """A database as version 1 left it: a lucky trial, a slower final figure, a failure."""
+    rows = [(1e-3, "NONE", ""), (3e-3, "NONE", "confirm"), (None, "BUILD_ERROR", "build")]
+    connection = sqlite3.connect(path)
+    connection.executescript(VERSION_1)
+    fields = (INFO.hash, INFO.name, INFO.flops, INFO.dag)
+    connection.execute("INSERT INTO tasks VALUES (?, ?, ?, ?)", fields)
+    for latency, error, phase in rows:
+        values = [INFO.hash, target_key(TARGET), json.dumps(TARGET.to_json()), "[]", latency]
+        values += [json.dumps([latency] if latency else []), error, phase, "", 0.5, 0.5, 0.0, 1.0]
+        marks = ", ".join("?" * len(values))
+        connection.execute(f"INSERT INTO records VALUES (NULL, {marks})", values)
+    connection.commit()
+    connection.close()
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_database_of_version_1_keeps_its_data(tmp_path, read_only):
+    of_version_1(tmp_path / "a.db")
+    with Database(tmp_path / "a.db", read_only=read_only) as database:
+        found = list(database.records())
+        assert [(r.latency, r.phase, r.is_final) for r in found] == [
+            (1e-3, "", False),
+            (3e-3, "", True),
+            (None, "build", False),
+        ]
+        (stats,) = database.stats()
+        assert (stats.records, stats.best) == (3, 1e-3)
+
+
+def test_a_database_of_version_1_that_was_opened_is_of_version_2_and_goes_on(tmp_path):
+    of_version_1(tmp_path / "a.db")
+    for _ in range(2):
+        with Database(tmp_path / "a.db") as database:
+            database.append(INFO, [record(2e-3, is_final=True)])
+    with Database(tmp_path / "a.db", read_only=True) as database:
+        assert [r.is_final for r in database.records()] == [False, True, False, True, True]
+
+
+def test_looking_into_a_database_of_version_1_does_not_change_it(tmp_path):
+    of_version_1(tmp_path / "a.db")
+    before = (tmp_path / "a.db").read_bytes()
+    with Database(tmp_path / "a.db", read_only=True) as database:
+        best = database.best(INFO.hash, TARGET)
+    assert best is not None
+    assert (tmp_path / "a.db").read_bytes() == before
+
+
+def test_lines_of_version_1_are_understood(tmp_path):
+    path = tmp_path / "log.json"
+    with Database(":memory:") as database:
+        database.append(INFO, [record(1.0)])
+        export_lines(database, path)
+    first, second = path.read_text().splitlines()
+    old = json.loads(second)
+    del old["record"]["is_final"]
+    final = {"record": {**old["record"], "phase": "confirm"}}
+    path.write_text("\n".join([first, json.dumps(old), json.dumps(final)]) + "\n")
+    with Database(":memory:") as database:
+        import_lines(database, path)
+        assert [(r.phase, r.is_final) for r in database.records()] == [("", False), ("", True)]
 
 
 @pytest.mark.parametrize(
@@ -109,11 +199,11 @@ def test_a_bad_line_is_refused_and_nothing_is_imported(tmp_path, line):
     path = tmp_path / "log.json"
     with Database(":memory:") as database:
         database.append(INFO, [record(1.0)])
-        database.export_lines(path)
+        export_lines(database, path)
     path.write_text(path.read_text() + line + "\n")
     with Database(":memory:") as database:
         with pytest.raises(RecordError, match="line 3"):
-            database.import_lines(path)
+            import_lines(database, path)
         assert database.tasks() == ()
 
 
@@ -196,7 +286,8 @@ def test_looking_into_a_database_that_is_none_is_refused(tmp_path):
 
 WRITER = """
 import os, sys
-from tensorc.measure.records import Database, Record, TaskInfo
+from tensorc.measure.record import Record, TaskInfo
+from tensorc.measure.records import Database
 from tensorc.target import Target
 path, info, count, die = sys.argv[1], TaskInfo(*eval(sys.argv[2])), int(sys.argv[3]), sys.argv[4]
 with Database(path) as database:
