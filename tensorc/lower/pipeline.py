@@ -16,6 +16,7 @@ from tensorc.ir.printer import print_func
 from tensorc.ir.verify import verify
 from tensorc.lower.loop_nest import build
 from tensorc.passes.assign_scopes import assign_scopes
+from tensorc.passes.block_transpositions import block_transpositions
 from tensorc.passes.drop_unused_lets import drop_unused_lets
 from tensorc.passes.hoist_invariants import hoist_invariants
 from tensorc.passes.plan_workspace import plan_workspace
@@ -36,7 +37,9 @@ _CPU: Final[tuple[Pass, ...]] = (
     assign_scopes,  # after vectorising, which decides what is unrolled and so constant
     plan_workspace,  # after scopes are known
 )
-PIPELINES: Final[dict[str, tuple[Pass, ...]]] = {"llvm": _CPU, "c": _CPU, "python": _CPU}
+# Which vectors are columns shows once they are vectors.
+_LLVM: Final[tuple[Pass, ...]] = (*_CPU[:2], block_transpositions, *_CPU[2:])
+PIPELINES: Final[dict[str, tuple[Pass, ...]]] = {"llvm": _LLVM, "c": _CPU, "python": _CPU}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ A scalar where a vector is wanted is repeated in every lane.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias, assert_never
+from typing import TypeAlias, assert_never
 
 from tensorc.codegen.llvm.arithmetic import binary, simple_opcode
 from tensorc.codegen.llvm.calls import call
@@ -40,10 +40,8 @@ from tensorc.ir.expr import (
     dtype_of,
     lanes_of,
 )
+from tensorc.passes.block_transpositions import MOST_SHUFFLED
 from tensorc.support.errors import CodegenError
-
-# The greatest stride of lanes that are loaded as whole vectors and picked by shuffles.
-MOST_SHUFFLED: Final = 4
 
 RareExpr: TypeAlias = Var | Cast | Call | Index | Select | Where | Read
 

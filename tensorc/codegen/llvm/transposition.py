@@ -10,20 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tensorc.codegen.llvm.casts import from_memory
-from tensorc.codegen.llvm.expressions import MOST_SHUFFLED, ExpressionWriter
+from tensorc.codegen.llvm.expressions import ExpressionWriter
 from tensorc.codegen.llvm.indices import alignment
 from tensorc.codegen.llvm.types import memory_type, needs_conversion, vector
-from tensorc.ir.affine import coefficient
-from tensorc.ir.expr import Expr, Load, Select, Where, children
+from tensorc.ir.expr import Expr, Load
 from tensorc.ir.stmt import For, Let, Seq, Stmt, Store
 from tensorc.ir.visit import walk_stmt
-
-_LEAST_LANES = 4
+from tensorc.passes.block_transpositions import columns
 
 
 def load_blocks(writer: ExpressionWriter, loop: For) -> None:
     """Load what the iterations of an unrolled loop read as columns, so that they find it loaded."""
-    found = list(dict.fromkeys(e for x in _values(loop.body) for e in _columns(x, loop.var)))
+    found = list(dict.fromkeys(e for x in _values(loop.body) for e in columns(x, loop.var)))
     if not found:
         return
     written = {s.buffer.name for s in walk_stmt(loop.body) if isinstance(s, Store)}
@@ -49,21 +47,6 @@ def _values(s: Stmt) -> Iterator[Expr]:
                 yield from _values(part)
         case _:
             return
-
-
-def _columns(e: Expr, var: str) -> Iterator[Load]:
-    """The loads that move on by one element with each iteration, and far from lane to lane."""
-    match e:
-        case Select() | Where():
-            return  # perhaps it must not be read
-        case Load(_, index, lanes, stride):
-            far = stride > MOST_SHUFFLED and lanes >= _LEAST_LANES
-            plain = all(isinstance(atom, str) for atom, _ in index.terms)
-            if far and plain and coefficient(index, var) == 1:
-                yield e
-        case _:
-            for child in children(e):
-                yield from _columns(child, var)
 
 
 def _load_block(writer: ExpressionWriter, e: Load) -> None:
