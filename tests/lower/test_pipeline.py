@@ -46,7 +46,7 @@ def test_a_directory_receives_the_ir_after_each_pass(
     assert files[0] == "00_loop_nest.tir"
     text = (tmp_path / "02_vectorize_loops.tir").read_text()
     assert "ramp" in text
-    assert (tmp_path / "05_plan_workspace.tir").read_text() == "# unchanged\n"
+    assert (tmp_path / "06_plan_workspace.tir").read_text() == "# unchanged\n"
 
 
 def test_the_ir_is_checked_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
