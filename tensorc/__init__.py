@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tensorc.driver.compile import compile as compile
     from tensorc.driver.tune import tune as tune
     from tensorc.schedule.schedule import Schedule as Schedule
+    from tensorc.space.definitions.definition import Definition as Definition
+    from tensorc.space.definitions.definition import DefinitionRule as DefinitionRule
     from tensorc.space.draft import Condition as Condition
     from tensorc.space.draft import SketchRule as SketchRule
     from tensorc.space.sketch import generate_sketches as generate_sketches
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "Condition": "tensorc.space.draft:Condition",
     "ComputeDAG": "tensorc.te.dag:ComputeDAG",
+    "Definition": "tensorc.space.definitions.definition:Definition",
+    "DefinitionRule": "tensorc.space.definitions.definition:DefinitionRule",
     "Schedule": "tensorc.schedule.schedule:Schedule",
     "SketchRule": "tensorc.space.draft:SketchRule",
     "Target": "tensorc.target:Target",

@@ -7,12 +7,20 @@ from typing import Final
 
 import click
 
+from tensorc.space.definitions.definition import DEFAULT_TOLERANCE
 from tensorc.support import host, options
 from tensorc.support.errors import TargetError
 from tensorc.target import CPU_KINDS, Target
 
 FILE: Final = click.Path(dir_okay=False, path_type=Path)
 EXISTING_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+TOLERANCE: Final = click.option(
+    "--tolerance",
+    type=click.FloatRange(0),
+    default=DEFAULT_TOLERANCE,
+    show_default=True,
+    help="Error allowed, relative to the largest value: other algorithms within it may be chosen.",
+)
 
 
 def as_target(ctx: click.Context, param: click.Parameter, value: str) -> Target:

@@ -12,9 +12,9 @@ import numpy as np
 
 from tensorc.cli import figures
 from tensorc.cli.log import entries
-from tensorc.cli.parameters import EXISTING_FILE, as_target
+from tensorc.cli.parameters import EXISTING_FILE, TOLERANCE, as_target
 from tensorc.cli.workload import parse
-from tensorc.driver.compile import best_steps, compile_state
+from tensorc.driver.compile import best_record, compile_state
 from tensorc.ir.func import PrimFunc
 from tensorc.ir.printer import print_func
 from tensorc.lower.pipeline import stages
@@ -27,6 +27,8 @@ from tensorc.schedule.replay import initial_state, replay
 from tensorc.schedule.state import State
 from tensorc.schedule.steps import Step
 from tensorc.space.default_schedule import default_schedule
+from tensorc.space.definitions.definition import definitions_of
+from tensorc.space.definitions.rules import DEFINITION_RULES
 from tensorc.space.features.names import FEATURE_NAMES
 from tensorc.space.features.population import features as statement_features
 from tensorc.space.sketch import generate_sketches
@@ -64,6 +66,7 @@ class Subject:
 )
 @click.option("--database", type=EXISTING_FILE, help="Records to take the schedule from.")
 @click.option("--explain", type=click.IntRange(1), help="A record of the database, by its number.")
+@TOLERANCE
 @click.option("--expression", is_flag=True, help="The tensor expressions.")
 @click.option("--sketches", is_flag=True, help="Every loop structure the search may choose.")
 @click.option("--rules", default="default", show_default=True, help="Sketch rules, or 'ansor'.")
@@ -77,6 +80,7 @@ def show(
     target: Target,
     database: Path | None,
     explain: int | None,
+    tolerance: float,
     expression: bool,
     sketches: bool,
     rules: str,
@@ -91,7 +95,7 @@ def show(
     (kernels.py:matmul), called with ARGUMENTS. The schedule is the best record of --database, or
     the default one. `--database FILE --explain NUMBER` shows a record, whole, with its error.
     """
-    subject = _subject(workload, arguments, target, database, explain)
+    subject = _subject(workload, arguments, target, database, explain, tolerance)
     wanted = {
         "expression": expression,
         "sketches": sketches,
@@ -115,6 +119,7 @@ def _subject(
     target: Target,
     database: Path | None,
     explain: int | None,
+    tolerance: float,
 ) -> Subject:
     if explain is not None:
         if database is None:
@@ -123,13 +128,14 @@ def _subject(
     if workload is None:
         raise click.UsageError("Expected a WORKLOAD, or --database and --explain.")
     subject = parse(workload, arguments)
-    steps = best_steps(subject.dag, target, database)
-    if steps is None:
-        state = default_schedule(subject.dag, target)
+    ways = definitions_of(subject.dag, DEFINITION_RULES, tolerance)
+    found = best_record(ways, target, database)
+    if found is None:
+        dag, state = subject.dag, default_schedule(subject.dag, target)
         origin = "default schedule" if database is None else f"no record in '{database}': default"
     else:
-        state, origin = replay(subject.dag, steps), f"best record of '{database}'"
-    return Subject(f"{subject.name}, {origin}", subject.dag, state, state.steps, target)
+        (dag, _), state, origin = found, replay(*found), f"best record of '{database}'"
+    return Subject(f"{subject.name}, {origin}", dag, state, state.steps, target)
 
 
 def _of_record(path: Path, number: int) -> Subject:

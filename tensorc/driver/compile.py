@@ -24,6 +24,14 @@ from tensorc.schedule.schedule import Schedule
 from tensorc.schedule.state import State
 from tensorc.schedule.steps import Step
 from tensorc.space.default_schedule import default_schedule
+from tensorc.space.definitions.definition import (
+    DEFAULT_TOLERANCE,
+    GIVEN,
+    Definition,
+    DefinitionRule,
+    definitions_of,
+)
+from tensorc.space.definitions.rules import DEFINITION_RULES
 from tensorc.support.errors import TEError
 from tensorc.support.names import identifier
 from tensorc.target import Target
@@ -47,6 +55,8 @@ def compile(  # the public name; `tensorc.compile`
     schedule: Schedule | None = None,
     constants: Mapping[Tensor | str, Array] | None = None,
     database: DatabaseLike | None = None,
+    tolerance: float = DEFAULT_TOLERANCE,
+    definitions: Sequence[DefinitionRule] = DEFINITION_RULES,
     name: str = "kernel",
 ) -> CompiledFunction:
     """Compile a computation into a function of NumPy arrays.
@@ -60,6 +70,9 @@ def compile(  # the public name; `tensorc.compile`
             What depends on them only, such as a copy in the order in which the kernel reads them,
             is computed here, once. A record of a run that knew them comes first.
         database: Records to take the best schedule from, a path or an open `Database`.
+        tolerance: The error allowed, relative to the largest magnitude of the right outputs:
+            records of other algorithms that are within it compete. See `tune`.
+        definitions: The rules that know other algorithms.
         name: The name of the kernel in the generated code.
 
     Returns:
@@ -82,7 +95,8 @@ def compile(  # the public name; `tensorc.compile`
             raise TEError("Cannot compile: expected a schedule of these tensors, got another's.")
         state = replay(dag, rename_steps(schedule.steps, schedule.dag, dag))
     else:
-        state = best_state(dag, machine, database, bound)
+        ways = () if database is None else definitions_of(dag, definitions, tolerance)
+        state = best_state(dag, machine, database, bound, ways)
     return compile_state(state, machine, constants=bound, name=name)
 
 
@@ -112,11 +126,20 @@ def best_state(
     target: Target,
     database: DatabaseLike | None,
     constants: Collection[str] = (),
+    definitions: Sequence[Definition] = (),
 ) -> State:
-    """Return the state of the best record, or the default one, with a warning, if there is none."""
-    steps = best_steps(dag, target, database, constants)
-    if steps is not None:
-        return replay(dag, steps)
+    """Return the state of the best record, or the default one, with a warning, if there is none.
+
+    Args:
+        dag: The computation.
+        target: The machine.
+        database: Where records are.
+        constants: The inputs that are the same in every call.
+        definitions: What the record may be of; of the computation as it is given if empty.
+    """
+    found = best_record(definitions or (Definition(GIVEN, dag),), target, database, constants)
+    if found is not None:
+        return replay(*found)
     if database is not None:
         outputs = ", ".join(f"'{output}'" for output in dag.outputs)
         warnings.warn(
@@ -128,22 +151,29 @@ def best_state(
     return default_schedule(dag, target)
 
 
-def best_steps(
-    dag: ComputeDAG,
+def best_record(
+    definitions: Sequence[Definition],
     target: Target,
     database: DatabaseLike | None,
     constants: Collection[str] = (),
-) -> tuple[Step, ...] | None:
-    """Return the fastest recorded schedule of a computation, None if there is none.
+) -> tuple[ComputeDAG, tuple[Step, ...]] | None:
+    """Return the fastest recorded schedule and what it is of, None if there is none.
 
-    With constants, records of runs that knew nothing of them are second choice.
+    With constants, records of runs that knew nothing of them are second choice. Among definitions,
+    figures of final rounds come before others.
     """
     if database is None or not _exists(database):
         return None
     with opened(database) as records:
-        for key in dict.fromkeys((dag.structural_hash(constants), dag.structural_hash())):
-            if (record := records.best(key, target)) is not None:
-                return in_names_of(dag, record, records)
+        for known in dict.fromkeys((tuple(constants), ())):
+            found = [
+                (record, way.dag)
+                for way in definitions
+                if (record := records.best(way.dag.structural_hash(known), target)) is not None
+            ]
+            if found:
+                record, dag = min(found, key=lambda f: (not f[0].is_final, f[0].latency))
+                return dag, in_names_of(dag, record, records)
     return None
 
 

@@ -18,14 +18,20 @@ _ROUNDINGS_OF_16_BITS = 8.0
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """Greatest difference: `relative · (|reference| + typical size of the reference)`."""
+    """Greatest difference: `relative · (|reference| + typical size of the reference)`.
+
+    Attributes:
+        relative: As above.
+        of_largest: As much of the largest magnitude of the reference is allowed in any case.
+    """
 
     relative: float
+    of_largest: float = 0.0
 
     @property
     def is_exact(self) -> bool:
         """Whether every bit has to agree (NaN with NaN)."""
-        return self.relative == 0.0
+        return self.relative == 0.0 and self.of_largest == 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,8 @@ class Reference:
         work = np.float64 if expected.dtype.itemsize == 8 else np.float32
         self._values = expected.astype(work, copy=False)
         bound = (np.abs(self._values) + work(_typical(self._values))) * work(tolerance.relative)
+        if tolerance.of_largest:
+            bound = np.maximum(bound, work(tolerance.of_largest * _largest(self._values)))
         # Of infinity only the same will do.
         self._bound = np.where(np.isfinite(self._values), bound, work(0))
         self._difference = np.empty_like(self._values)
@@ -112,6 +120,11 @@ def _typical(values: Array) -> float:
     """The root of the mean square of the finite values."""
     finite = values[np.isfinite(values)].astype(np.float64)
     return math.sqrt(float(np.dot(finite, finite)) / max(1, finite.size))
+
+
+def _largest(values: Array) -> float:
+    """The largest magnitude of the finite values."""
+    return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
 
 
 def _epsilon(dtype: np.dtype[Any]) -> float:

@@ -12,16 +12,18 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from tensorc.measure.noise import steady
 from tensorc.measure.record import NO_ERROR, Record, TaskInfo, target_key
 from tensorc.schedule.json import steps_to_json
 from tensorc.schedule.rename import rename_steps
+from tensorc.schedule.steps import Step
 from tensorc.support.errors import RecordError
 from tensorc.target import Target
 from tensorc.te.dag import ComputeDAG
@@ -137,8 +139,10 @@ class Database:
                 rows,
             )
 
-    def records(self, task: str | None = None, target: Target | None = None) -> Iterator[Record]:
-        """Yield records in the order they were appended, of one task and target if given."""
+    def records(
+        self, task: str | Sequence[str] | None = None, target: Target | None = None
+    ) -> Iterator[Record]:
+        """Yield records in the order they were appended, of some tasks and one target if given."""
         where, values = _where(task, target)
         with self._explained():
             rows = self._connection.execute(
@@ -149,18 +153,21 @@ class Database:
     def best(self, task: str, target: Target) -> Record | None:
         """Return the fastest correct record of a task on a target like this one, None if none.
 
-        Where the last run was finished, its final figures decide: the minimum of hundreds of noisy
-        ones flatters.
+        Where the last run was finished, its final rounds decide: the minimum of hundreds of noisy
+        figures flatters. Who is not in the last of them was given up before.
         """
         where, values = _where(task, target)
         trials = f"SELECT COALESCE(MAX(id), 0) FROM records{where} AND NOT is_final"
+        chosen = f"SELECT {_COLUMNS} FROM records{where}"
         with self._explained():
-            row = self._connection.execute(
-                f"SELECT {_COLUMNS} FROM records{where} AND latency IS NOT NULL "
-                f"ORDER BY id > ({trials}) DESC, latency, id LIMIT 1",
-                (*values, *values),
+            finals = self._connection.execute(
+                f"{chosen} AND is_final AND id > ({trials}) ORDER BY id", (*values, *values)
+            ).fetchall()
+            fastest = self._connection.execute(
+                f"{chosen} AND latency IS NOT NULL ORDER BY latency, id LIMIT 1", values
             ).fetchone()
-        return None if row is None else _record(row)
+        winner = _winner(map(_record, finals))
+        return winner if winner or fastest is None else _record(fastest)
 
     def tasks(self) -> tuple[TaskInfo, ...]:
         """Return every task that has been recorded, oldest first."""
@@ -303,6 +310,21 @@ def _row(record: Record) -> tuple[object, ...]:
     )
 
 
+def _winner(finals: Iterable[Record]) -> Record | None:
+    """The fastest record of the schedule that won; None if all failed, or there are none."""
+    rounds: dict[tuple[Step, ...], list[Record]] = {}
+    for record in finals:
+        rounds.setdefault(record.steps, []).append(record)
+    sound = [mine for mine in rounds.values() if all(r.latency is not None for r in mine)]
+    if not sound:
+        return None
+    # Who lacks more than a round was given up; one, and an interrupt came in between.
+    most = max(map(len, sound))
+    left = [mine for mine in sound if len(mine) >= most - 1]
+    best = min(left, key=lambda mine: steady([r.latency or 0.0 for r in mine]))
+    return min(best, key=lambda record: record.latency or 0.0)
+
+
 def _renamed(record: Record, info: TaskInfo, stored: TaskInfo) -> Record:
     if info.dag == stored.dag:
         return record
@@ -320,8 +342,9 @@ def _record(row: tuple[object, ...]) -> Record:
     return Record.from_json(data)
 
 
-def _where(task: str | None, target: Target | None) -> tuple[str, tuple[str, ...]]:
-    parts = [] if task is None else [("task = ?", task)]
-    parts += [] if target is None else [("target_key = ?", target_key(target))]
-    text = " AND ".join(clause for clause, _ in parts)
-    return (f" WHERE {text}" if text else ""), tuple(value for _, value in parts)
+def _where(task: str | Sequence[str] | None, target: Target | None) -> tuple[str, tuple[str, ...]]:
+    tasks = () if task is None else (task,) if isinstance(task, str) else tuple(task)
+    clauses = [] if task is None else [f"task IN ({', '.join('?' * len(tasks))})"]
+    clauses += [] if target is None else ["target_key = ?"]
+    values = tasks if target is None else (*tasks, target_key(target))
+    return (f" WHERE {' AND '.join(clauses)}" if clauses else ""), values

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -85,6 +86,24 @@ def make_task(
         naive_seconds,
         dag,
         tuple(constants),
+    )
+
+
+def make_alternative(task: MeasureTask, dag: ComputeDAG, tolerance: float) -> MeasureTask:
+    """Make the task that measures candidates of another definition of the same computation.
+
+    Args:
+        task: The task of the computation as it was given; its outputs are the right ones.
+        dag: The other definition.
+        tolerance: How far outputs may be off, relative to the largest magnitude of each.
+    """
+    return replace(
+        task,
+        key=dag.structural_hash(task.constants),
+        tolerances=tuple(
+            t if t.is_exact else replace(t, of_largest=tolerance) for t in task.tolerances
+        ),
+        dag=dag,
     )
 
 

@@ -65,7 +65,7 @@ class MeasureTask:
             "op": "task",
             "task": self.key,
             "params": [[p.name, list(p.shape), p.dtype.name, p.is_output] for p in self.params],
-            "tolerances": [t.relative for t in self.tolerances],
+            "tolerances": [[t.relative, t.of_largest] for t in self.tolerances],
             "threads": self.target.num_cores,
         }
 
@@ -98,7 +98,7 @@ class RunTask:
         )
         arrays = read_arrays(file, params)
         os.close(file)
-        tolerances = tuple(Tolerance(relative) for relative in header["tolerances"])
+        tolerances = tuple(Tolerance(*numbers) for numbers in header["tolerances"])
         return cls(params, arrays, tolerances, header["threads"])
 
 

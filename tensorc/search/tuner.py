@@ -13,16 +13,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from tensorc.schedule.steps import Step
 from tensorc.search.cost_model import CostModel, Estimate, Sample
 from tensorc.search.evolution import EvolutionOptions, Measured, Rows, Space, propose
 from tensorc.support.errors import OptionError
 
-Steps = tuple[Step, ...]
+# What a space makes of a row and a machine measures: a schedule, or one of a certain definition.
+# The search compares it and nothing else.
+Steps: TypeAlias = Any
 
 
 class Outcome(Protocol):

@@ -1,0 +1,1 @@
+"""Other definitions of the same computation: algorithms that are chosen by search."""

@@ -1,0 +1,75 @@
+"""Which definitions of a computation take part in a search: its own, and those of rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from tensorc.te.dag import ComputeDAG
+
+GIVEN: Final = "as given"
+# Allows what direct sums in float32 lose by rounding, and no more.
+DEFAULT_TOLERANCE: Final = 1e-5
+# Several stages with several algorithms each multiply.
+_MOST: Final = 9
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Definition:
+    """One way to define a computation.
+
+    Attributes:
+        name: What it is called in results.
+        dag: The computation; its parameters are those of every other definition.
+        error: By how much its outputs may differ from those of the computation as it was given,
+            relative to the largest magnitude of each output; 0 for that one itself.
+    """
+
+    name: str
+    dag: ComputeDAG
+    error: float = 0.0
+
+
+class DefinitionRule(Protocol):
+    """A way to compute the same differently, for instance by another algorithm for a stage."""
+
+    def apply(self, dag: ComputeDAG, tolerance: float) -> Iterable[Definition]:
+        """Return definitions with the same parameters, each with the error it adds.
+
+        Those whose error is above `tolerance` are of no use and may be left out.
+        """
+        ...
+
+
+def definitions_of(
+    dag: ComputeDAG, rules: Iterable[DefinitionRule], tolerance: float
+) -> tuple[Definition, ...]:
+    """Return the computation as it is given, and what rules make of it within the tolerance.
+
+    Rules are applied to what rules have made, too: errors add up, and names are joined.
+
+    Args:
+        dag: The computation.
+        rules: The rules.
+        tolerance: The greatest error allowed.
+    """
+    tried = tuple(rules)
+    found = {dag.structural_hash(): Definition(GIVEN, dag)}
+    todo: Sequence[Definition] = list(found.values())
+    while todo:
+        made = [new for old in todo for new in _applied(old, tried, tolerance)]
+        todo = [new for new in made if new.dag.structural_hash() not in found]
+        todo = list({new.dag.structural_hash(): new for new in todo}.values())
+        found |= {new.dag.structural_hash(): new for new in todo}
+    return tuple(sorted(found.values(), key=lambda d: d.error)[:_MOST])
+
+
+def _applied(
+    old: Definition, rules: Sequence[DefinitionRule], tolerance: float
+) -> Iterator[Definition]:
+    for rule in rules:
+        for new in rule.apply(old.dag, tolerance - old.error):
+            name = new.name if old.name == GIVEN else f"{old.name}, {new.name}"
+            if old.error + new.error <= tolerance:
+                yield Definition(name, new.dag, old.error + new.error)
