@@ -86,6 +86,15 @@ def refuse_count(kernel: str, slots: Sequence[Slot], came: int) -> NoReturn:
     )
 
 
+def refuse_status(kernel: str, status: int) -> NoReturn:
+    """Say that a kernel failed.
+
+    Raises:
+        RuntimeCallError: Always.
+    """
+    raise RuntimeCallError(f"Kernel '{kernel}' failed: expected status 0, got {status}.")
+
+
 def quoted(names: Sequence[str]) -> str:
     """Return names for a message."""
     return ", ".join(f"'{name}'" for name in names) or "nothing"

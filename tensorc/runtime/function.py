@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
 
-import numpy as np
-
-from tensorc.runtime.arguments import (
-    Slot,
-    check_input,
-    check_outputs,
-    quoted,
-    refuse_count,
-    slots_of,
-)
-from tensorc.runtime.arrays import Array, address_of, empty, kernel_ffi, overlap
-from tensorc.runtime.artifact import ALIGNMENT, Artifact
-from tensorc.runtime.library import Kernel, NativeKernel, PythonKernel, load
+from tensorc.runtime.arguments import check_input, quoted, slots_of
+from tensorc.runtime.arrays import Array
+from tensorc.runtime.artifact import Artifact
+from tensorc.runtime.call import Call, Frame, GeneralCall
+from tensorc.runtime.library import Kernel, load
 from tensorc.runtime.pool import num_threads
+from tensorc.runtime.quick_call import quick_call
 from tensorc.support.errors import RuntimeCallError
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """What one call has for itself: the pointers, the workspace, and what they point into."""
-
-    pointers: Any
-    workspace: Any
-    keep: tuple[object, ...] = ()
 
 
 class CompiledFunction:
@@ -47,10 +29,11 @@ class CompiledFunction:
         threads: How many threads its parallel loops use at most.
     """
 
+    # The call is a slot: native code where there is some, with no frame of Python before it.
     __slots__ = (
-        "_call", "_constants", "_extra", "_frames", "_free", "_from_buffer", "_held", "_inputs",
-        "_ir", "_is_simple", "_outputs", "_schedule", "artifact", "kernel", "name", "threads",
+        "__call__", "_general", "_ir", "_schedule", "artifact", "kernel", "name", "threads",
     )  # fmt: skip
+    __call__: Call
 
     def __init__(
         self,
@@ -80,44 +63,11 @@ class CompiledFunction:
         self.name = artifact.entry
         self.threads = threads or num_threads()
         self.kernel: Kernel = load(artifact)
-        slots = slots_of(artifact)
-        self._constants = _bind_constants(artifact, constants or {}, self.threads)
-        self._free = tuple(slot for slot in slots if slot.param.name not in self._constants)
-        self._inputs = tuple(slot for slot in self._free if not slot.param.is_output)
-        self._outputs = tuple(slot for slot in self._free if slot.param.is_output)
-        self._frames: list[Frame] = []
-        self._from_buffer = kernel_ffi().from_buffer
-        self._held = [(self._from_buffer(c), c.nbytes) for c in self._constants.values()]
-        self._is_simple = isinstance(self.kernel, NativeKernel) and len(self._outputs) == 1
-        # A kernel without parallel loops is called directly, without the pool in between.
-        self._extra = (self.threads,) if artifact.is_parallel else ()
-        self._call: Callable[..., Any] = self.kernel.call
+        bound = _bind_constants(artifact, constants or {}, self.threads)
+        self._general = GeneralCall(self.kernel, bound, self.threads)
+        self.__call__ = quick_call(self._general)
         self._ir = ir
         self._schedule = schedule
-
-    def __call__(self, *arrays: Array, out: Array | Sequence[Array] | None = None) -> Any:
-        """Run the kernel.
-
-        Raises:
-            RuntimeCallError: An array does not fit its parameter in number, shape or dtype.
-        """
-        if len(arrays) != len(self._inputs):
-            if out is not None or len(arrays) != len(self._free):
-                refuse_count(self.name, self._inputs, len(arrays))
-            arrays, out = _separate(self._free, arrays)
-        elif self._is_simple and (result := self._run_simple(arrays, out)) is not None:
-            return result
-        if out is None:
-            given = [empty(shape, dtype, nbytes) for _, shape, dtype, nbytes, _ in self._outputs]
-        else:
-            given = check_outputs(self.name, self._outputs, out)
-        if not isinstance(self.kernel, NativeKernel) or (
-            out is not None and self._meet(given, arrays)
-        ):
-            self._run_apart(arrays, given)
-        else:
-            self._run(arrays, given)
-        return given[0] if len(given) == 1 else tuple(given)
 
     def source(self) -> str:
         """Return the text the code was compiled from."""
@@ -137,149 +87,11 @@ class CompiledFunction:
         Raises:
             RuntimeCallError: An array does not fit its parameter in number, shape or dtype.
         """
-        if len(arrays) != len(self._inputs):
-            refuse_count(self.name, self._inputs, len(arrays))
-        frame = self._new_frame()
-        keep = [
-            check_input(self.name, slot, array)
-            for slot, array in zip(self._inputs, arrays, strict=True)
-        ]
-        keep += [empty(slot.shape, slot.dtype, slot.nbytes) for slot in self._outputs]
-        for slot, array in zip((*self._inputs, *self._outputs), keep, strict=True):
-            frame.pointers[slot.place] = self._from_buffer(array)
-        return Frame(frame.pointers, frame.workspace, (frame, *keep))
+        return self._general.bind(*arrays)
 
     def __repr__(self) -> str:
-        params = ", ".join(f"{s.param.name}: {s.dtype}{list(s.shape)}" for s in self._free)
+        params = ", ".join(f"{s.param.name}: {s.dtype}{list(s.shape)}" for s in self._general.slots)
         return f"<CompiledFunction {self.name}({params})>"
-
-    def _meet(self, outputs: Sequence[Array], inputs: Sequence[object]) -> bool:
-        """Whether outputs that were given cannot be written while the kernel reads its inputs."""
-        others = [array for array in inputs if isinstance(array, np.ndarray)]
-        if not all(array.flags.carray for array in (*outputs, *others)):
-            return True
-        others += self._constants.values()
-        return any(overlap(array, (*others, *outputs[:i])) for i, array in enumerate(outputs))
-
-    def _run_simple(self, inputs: Sequence[Array], out: object) -> Array | None:
-        """Run on arrays that fit as they are, with one output; None, nothing done, if they do not.
-
-        The same as the general way, which knows why something does not fit. Every line counts.
-        """
-        ndarray, from_buffer = np.ndarray, self._from_buffer
-        ((place, shape, dtype, nbytes, _),) = self._outputs
-        if out is None:
-            result = empty(shape, dtype, nbytes)
-        elif (
-            type(out) is ndarray and out.shape == shape and out.dtype == dtype and out.flags.carray
-        ):
-            result = out
-        else:
-            return None
-        start = from_buffer(result)
-        end = start + nbytes
-        if out is not None:
-            for data, size in self._held:
-                if start < data + size and data < end:
-                    return None
-        try:
-            frame = self._frames.pop()
-        except IndexError:
-            frame = self._new_frame()
-        try:
-            pointers = frame.pointers
-            pointers[place] = start
-            for (place, shape, dtype, nbytes, _), array in zip(self._inputs, inputs):  # noqa: B905
-                if (
-                    type(array) is not ndarray
-                    or array.shape != shape
-                    or array.dtype != dtype
-                    or not array.flags.carray
-                ):
-                    return None
-                pointers[place] = data = from_buffer(array)
-                if out is not None and start < data + nbytes and data < end:
-                    return None
-            status = self._call(pointers, frame.workspace, *self._extra)
-        finally:
-            self._frames.append(frame)
-        if status:
-            raise RuntimeCallError(f"Kernel '{self.name}' failed: expected status 0, got {status}.")
-        return result
-
-    def _run(self, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
-        """Run on outputs that can be written directly."""
-        from_buffer = self._from_buffer
-        try:
-            frame = self._frames.pop()
-        except IndexError:
-            frame = self._new_frame()
-        pointers = frame.pointers
-        copies = []
-        try:
-            for slot, array in zip(self._inputs, inputs):  # noqa: B905
-                place, shape, dtype, _, _ = slot
-                if (
-                    type(array) is not np.ndarray
-                    or array.shape != shape
-                    or array.dtype != dtype
-                    or not array.flags.carray
-                ):
-                    array = check_input(self.name, slot, array)
-                    copies.append(array)
-                pointers[place] = from_buffer(array)
-            for slot, array in zip(self._outputs, outputs):  # noqa: B905
-                pointers[slot[0]] = from_buffer(array)
-            status = self._call(pointers, frame.workspace, *self._extra)
-        finally:
-            self._frames.append(frame)
-        if status:
-            raise RuntimeCallError(f"Kernel '{self.name}' failed: expected status 0, got {status}.")
-
-    def _run_apart(self, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
-        """Run on new outputs, then copy them to those given: strided, or overlapping the inputs."""
-        new = [empty(slot.shape, slot.dtype, slot.nbytes) for slot in self._outputs]
-        if isinstance(self.kernel, PythonKernel):
-            self.kernel.call(self._in_order(inputs, new))
-        else:
-            self._run(inputs, new)
-        for array, result in zip(outputs, new, strict=True):
-            array[...] = result
-
-    def _in_order(self, inputs: Sequence[Array], outputs: Sequence[Array]) -> list[Array]:
-        """All arrays in call order, contiguous."""
-        placed = {s.place: a for s, a in zip(self._outputs, outputs, strict=True)}
-        for slot, array in zip(self._inputs, inputs, strict=True):
-            placed[slot.place] = check_input(self.name, slot, array)
-        for place, param in enumerate(self.artifact.params):
-            if param.name in self._constants:
-                placed[place] = self._constants[param.name]
-        return [placed[place] for place in range(len(placed))]
-
-    def _new_frame(self) -> Frame:
-        """A frame with the constants in place."""
-        ffi = kernel_ffi()
-        pointers = ffi.new("void *[]", max(1, len(self.artifact.params)))
-        for index, param in enumerate(self.artifact.params):
-            if param.name in self._constants:
-                pointers[index] = self._from_buffer(self._constants[param.name])
-        size = self.artifact.workspace_size(self.threads)
-        if not size:
-            return Frame(pointers, ffi.NULL)
-        block = np.empty(size + ALIGNMENT, np.uint8)
-        start = address_of(block)
-        return Frame(pointers, ffi.cast("void *", start + -start % ALIGNMENT), (block,))
-
-
-def _separate(
-    slots: Sequence[Slot], arrays: Sequence[Array]
-) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-    """Inputs and outputs of a call that gave all parameters in order."""
-    pairs = list(zip(slots, arrays, strict=True))
-    return (
-        tuple(array for slot, array in pairs if not slot.param.is_output),
-        tuple(array for slot, array in pairs if slot.param.is_output),
-    )
 
 
 def _bind_constants(

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sysconfig
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.machinery import ExtensionFileLoader
+from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import cffi
+import numpy as np
 
 from tensorc.runtime.compiler import FLAGS, compile_shared, find_compiler
 from tensorc.support import host, options
-from tensorc.support.errors import BuildError
+from tensorc.support.errors import BuildError, MissingDependencyError
 
 _HERE = Path(__file__).parent
 _SOURCES = ("pool.c", "profiler.c", "machine.c")
@@ -61,9 +66,7 @@ def load_sources(name: str, sources: Sequence[Path], header: Path) -> NativeLibr
         BuildError: The C compiler fails, or the cache directory cannot be written.
         MissingDependencyError: There is no C compiler.
     """
-    path = options.CACHE_DIR.get() / f"{name}-{_key(sources, header)}.so"
-    if not path.exists():
-        _compile_into(path, sources)
+    path = _compiled(name, sources, header)
     ffi = cffi.FFI()
     ffi.cdef(header.read_text())
     try:
@@ -73,17 +76,66 @@ def load_sources(name: str, sources: Sequence[Path], header: Path) -> NativeLibr
     return NativeLibrary(ffi, lib, path)
 
 
-def _key(sources: Sequence[Path], header: Path) -> str:
+@cache
+def call_module() -> ModuleType | None:
+    """Return the extension module that calls kernels, compiled if need be.
+
+    None where it cannot be had: without a C compiler, the headers of Python, or a directory to
+    write to. Nothing but speed depends on it.
+    """
+    try:
+        return _load_extension("call", _HERE / "call.c", _HERE / "runtime.h")
+    except (BuildError, MissingDependencyError):
+        return None
+
+
+def _load_extension(name: str, source: Path, header: Path) -> ModuleType:
+    """Compile a C file that includes the headers of Python and NumPy, and import it."""
+    include = sysconfig.get_path("include")
+    if not Path(include, "Python.h").exists():
+        raise MissingDependencyError(
+            f"Cannot compile '{source.name}': expected '{include}/Python.h'."
+        )
+    # The module is for this version of both, whose headers are taken.
+    versions = (str(sysconfig.get_config_var("EXT_SUFFIX")), np.__version__)
+    path = _compiled(name, [source], header, (f"-I{include}", f"-I{np.get_include()}"), versions)
+    loader = ExtensionFileLoader(f"tensorc.runtime.{name}", str(path))
+    spec = spec_from_loader(loader.name, loader)
+    assert spec is not None
+    try:
+        module = module_from_spec(spec)
+        loader.exec_module(module)
+    except ImportError as error:
+        raise BuildError(f"Cannot load the compiled library '{path}': {error}.") from error
+    return module
+
+
+def _compiled(
+    name: str,
+    sources: Sequence[Path],
+    header: Path,
+    extra: Sequence[str] = (),
+    versions: Sequence[str] = (),
+) -> Path:
+    """The compiled file in the cache directory, made if it is not there."""
+    key = _key((*sources, header), (*extra, *versions))
+    path = options.CACHE_DIR.get() / f"{name}-{key}.so"
+    if not path.exists():
+        _compile_into(path, sources, extra)
+    return path
+
+
+def _key(files: Sequence[Path], extra: Sequence[str]) -> str:
     """What the result depends on: the code, the flags, and the processor (home may be shared)."""
     digest = hashlib.sha256()
-    for path in (*sources, header):
+    for path in files:
         digest.update(path.read_bytes())
-    machine = (*FLAGS, *host.instruction_sets(), host.cpu_model(), os.uname().machine)
+    machine = (*FLAGS, *host.instruction_sets(), host.cpu_model(), os.uname().machine, *extra)
     digest.update("\n".join(machine).encode())
     return digest.hexdigest()[:16]
 
 
-def _compile_into(path: Path, sources: Sequence[Path]) -> None:
+def _compile_into(path: Path, sources: Sequence[Path], extra: Sequence[str]) -> None:
     """Compile to a file of its own, then rename: several processes may do this at once."""
     find_compiler()
     try:
@@ -96,7 +148,7 @@ def _compile_into(path: Path, sources: Sequence[Path]) -> None:
             f"set 'TENSORC_CACHE_DIR' to a directory that can be written."
         ) from error
     try:
-        compile_shared(sources, Path(name))
+        compile_shared(sources, Path(name), extra=extra)
         os.chmod(name, 0o755)
         os.replace(name, path)
     finally:

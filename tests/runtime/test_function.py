@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from tensorc.ir.dtype import BFLOAT16, BOOL, FLOAT64, INT32
+from tensorc.runtime import function
+from tensorc.runtime.artifact import Artifact
 from tensorc.runtime.function import CompiledFunction
 from tensorc.support.errors import RuntimeCallError
 from tests.runtime.handmade import (
@@ -18,13 +20,31 @@ from tests.runtime.handmade import (
 )
 
 
-@pytest.fixture(scope="module")
-def add() -> CompiledFunction:
+@pytest.fixture(autouse=True, params=["quick", "general"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """All that a call does it does without native code too."""
+    if request.param == "general":
+        monkeypatch.setattr(function, "quick_call", lambda general: general)
+    return str(request.param)
+
+
+@pytest.fixture
+def add(way: str) -> CompiledFunction:
     return CompiledFunction(add_artifact())
 
 
 A = np.arange(8, dtype=np.float32)
 B = A * 2
+
+
+def _split() -> Artifact:
+    return c_artifact(
+        "int32_t split(void *const *b, void *w) {\n"
+        "  const float *a = b[0]; float *low = b[1], *high = b[2];\n"
+        "  for (int i = 0; i < 8; i++) { low[i] = a[i] - 1; high[i] = a[i] + 1; } return 0; }",
+        "split",
+        [param("A", 8), output("low", 8), output("high", 8)],
+    )
 
 
 def test_a_call_allocates_the_output(add: CompiledFunction) -> None:
@@ -109,6 +129,11 @@ def test_a_misfit_is_refused_by_name(
         add(*args, out=out)
 
 
+def test_an_unknown_keyword_is_refused(add: CompiledFunction) -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'into'"):
+        add(A, B, into=A)  # type: ignore[call-arg]
+
+
 def test_a_read_only_output_is_refused(add: CompiledFunction) -> None:
     c = np.zeros(8, np.float32)
     c.flags.writeable = False
@@ -136,15 +161,25 @@ def test_an_unknown_constant_is_refused() -> None:
 
 
 def test_several_outputs_come_as_a_tuple() -> None:
-    split = c_artifact(
-        "int32_t split(void *const *b, void *w) {\n"
-        "  const float *a = b[0]; float *low = b[1], *high = b[2];\n"
-        "  for (int i = 0; i < 8; i++) { low[i] = a[i] - 1; high[i] = a[i] + 1; } return 0; }",
-        "split",
-        [param("A", 8), output("low", 8), output("high", 8)],
-    )
-    low, high = CompiledFunction(split)(A)
+    low, high = CompiledFunction(_split())(A)
     assert (low.tolist(), high.tolist()) == ((A - 1).tolist(), (A + 1).tolist())
+
+
+def test_several_outputs_are_given_as_a_tuple() -> None:
+    f = CompiledFunction(_split())
+    low, high, both = np.zeros(8, np.float32), np.zeros(8, np.float32), np.zeros(9, np.float32)
+    assert all(x is y for x, y in zip(f(A, out=(low, high)), (low, high), strict=True))
+    assert (low.tolist(), high.tolist()) == ((A - 1).tolist(), (A + 1).tolist())
+    assert f(A, high, low)[0] is high
+    assert (low.tolist(), high.tolist()) == ((A + 1).tolist(), (A - 1).tolist())
+    f(A, out=[both[:8], high])
+    assert both.tolist() == [*(A - 1).tolist(), 0]
+
+
+def test_outputs_that_overlap_are_both_written_in_order() -> None:
+    both = np.zeros(9, np.float32)
+    CompiledFunction(_split())(A, out=(both[:8], both[1:]))
+    assert both.tolist() == [-1, *(A + 1).tolist()]
 
 
 def test_empty_and_zero_dimensional_arrays_work() -> None:
