@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -26,7 +26,6 @@ from tensorc.measure.result import MeasureInput, MeasureResult
 from tensorc.measure.task import MeasureTask
 from tensorc.runtime.artifact import Artifact
 from tensorc.runtime.compiler import compile_text
-from tensorc.schedule.steps import Step
 from tensorc.target import Target
 from tensorc.te.dag import ComputeDAG
 
@@ -82,16 +81,16 @@ def matmul() -> ComputeDAG:
 
 def with_faults(
     measurer: Measurer, task: MeasureTask, faults: Sequence[Fault]
-) -> Callable[[Sequence[tuple[Step, ...]]], Iterator[MeasureResult]]:
-    """Return a function that measures schedules, and faults in the place of some."""
+) -> Callable[[Sequence[MeasureInput]], Iterator[MeasureResult]]:
+    """Return a function that measures candidates, and faults in the place of some."""
     artifacts = {fault.trial: fault.artifact(task) for fault in faults}
     done = 0
 
-    def measure(batch: Sequence[tuple[Step, ...]]) -> Iterator[MeasureResult]:
+    def measure(batch: Sequence[MeasureInput]) -> Iterator[MeasureResult]:
         nonlocal done
         inputs = [
-            MeasureInput(steps, task.key, artifacts.get(done + place))
-            for place, steps in enumerate(batch)
+            replace(candidate, artifact=artifacts.get(done + place))
+            for place, candidate in enumerate(batch)
         ]
         done += len(batch)
         yield from measurer.stream(inputs)

@@ -19,7 +19,7 @@ from kernels_ref.suite import Case, cases
 from tensorc import __version__
 from tensorc.cli import bench_chart, progress
 from tensorc.cli.bench_table import BEST, BenchTable, mean, ratio_to
-from tensorc.cli.parameters import FILE, as_target, ensure_writable, thread_count
+from tensorc.cli.parameters import FILE, TOLERANCE, as_target, ensure_writable, thread_count
 from tensorc.cli.peers import choose
 from tensorc.cli.peers.peer import Peer
 from tensorc.cli.race import NAIVE, Budget, Outcome, measured_peak, race
@@ -93,6 +93,7 @@ class Plan:
     show_default=True,
     help="Whether weights are the same in every call, for our kernels and for the peers.",
 )
+@TOLERANCE
 @click.option("--seed", default=0, show_default=True, help="Of everything random.")
 @click.option("--json", "report", type=FILE, help="Write everything that was measured here.")
 @click.option("--chart", type=FILE, help="Draw it here: .png, .svg, .pdf or .html.")
@@ -108,6 +109,7 @@ def bench(
     target: Target,
     vs: str | None,
     constant_weights: bool,
+    tolerance: float,
     seed: int,
     report: Path | None,
     chart: Path | None,
@@ -124,7 +126,7 @@ def bench(
     plan = Plan(
         chosen_cases(op, shape, batch, which),
         replace(target, num_cores=cores),
-        Budget(trials, time_budget, seed, database, constant_weights),
+        Budget(trials, time_budget, seed, database, constant_weights, tolerance),
         chosen_peers(vs, cores),
     )
     console = progress.standard_console()

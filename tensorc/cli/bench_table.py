@@ -10,6 +10,7 @@ from kernels_ref.suite import Case
 from tensorc.cli import figures
 from tensorc.cli.race import NAIVE, TUNED, Outcome
 from tensorc.cli.roofline import is_memory_bound
+from tensorc.space.definitions.definition import GIVEN
 
 _RATIO_WIDTH: Final = 7
 _NAME_WIDTH: Final = 12
@@ -60,6 +61,7 @@ class BenchTable:
             *self._traffic(outcome),
             f"{outcome.errors[TUNED]:>6.0e}",
             figures.shape(case.shape),
+            *([] if outcome.definition == GIVEN else [outcome.definition]),
         ]
         return " ".join(cells)
 

@@ -26,6 +26,7 @@ from tensorc.runtime.function import CompiledFunction
 from tensorc.runtime.machine import fma_peak
 from tensorc.runtime.profiler import ProfileOptions, profile
 from tensorc.space.default_schedule import default_schedule
+from tensorc.space.definitions.definition import DEFAULT_TOLERANCE, GIVEN
 from tensorc.target import Target
 
 NAIVE: Final = "naive"
@@ -47,6 +48,7 @@ class Budget:
         seed: Of everything random.
         database: Where records are read from and kept; None for nowhere.
         constant_weights: Whether the weights of a case are the same in every call, for everybody.
+        tolerance: The error allowed to our kernels, relative to the largest value of the result.
     """
 
     trials: int
@@ -54,6 +56,7 @@ class Budget:
     seed: int = 0
     database: Path | None = None
     constant_weights: bool = True
+    tolerance: float = DEFAULT_TOLERANCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class Outcome:
         peak: GFLOP/s of multiply-adds on the threads used, measured at the same time.
         ceiling: The bandwidth that a case has for its data; None if computing takes longer.
         variants: Which of its ways a peer took.
+        definition: By which definition of the case the tuned kernel computes it.
         trials: Candidates that were measured.
         seconds: How long the search took.
         stopped: Why it ended.
@@ -84,6 +88,7 @@ class Outcome:
     peak: float
     ceiling: Ceiling | None = None
     variants: dict[str, str] = field(default_factory=dict)
+    definition: str = GIVEN
     trials: int = 0
     seconds: float = 0.0
     stopped: str = ""
@@ -140,6 +145,7 @@ def race(
             name=workload.name,
             callbacks=(callback,),
             constants=constants,
+            tolerance=budget.tolerance,
         )
     return meet(result, case, budget, peers, time.perf_counter() - start)
 
@@ -158,7 +164,9 @@ def meet(
     weights = frozenset(case.weights if budget.constant_weights else ())
     bound = {n: array for n, array in zip(names, inputs, strict=True) if n in weights}
     free = tuple(array for n, array in zip(names, inputs, strict=True) if n not in weights)
-    naive = compile_state(default_schedule(result.dag, target), target, constants=bound)
+    given = of_case(case).dag
+    allowed = 0.0 if result.definition == GIVEN else budget.tolerance
+    naive = compile_state(default_schedule(given, target), target, constants=bound)
     kernels = {NAIVE: naive, TUNED: result.compile(constants=bound)}
     prepared = {
         peer.name: ready for peer in peers if (ready := peer.prepare(case, inputs, weights))
@@ -173,10 +181,11 @@ def meet(
         case=case,
         timings=compete(turns),
         errors={name: difference(result, expected) for name, result in results.items()},
-        wrong=mismatches(result.dag, results, expected),
+        wrong=mismatches(given, results, expected, allowed),
         peak=measured_peak(target.num_cores),
         ceiling=ceiling(case, target.num_cores) if is_memory_bound(case) else None,
         variants={name: ready.variant for name, ready in prepared.items()},
+        definition=result.definition,
         trials=result.trials,
         seconds=seconds,
         stopped=result.stopped,

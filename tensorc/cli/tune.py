@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.text import Text
 
 from tensorc.cli import figures, progress
-from tensorc.cli.parameters import FILE, as_target, ensure_writable, thread_count
+from tensorc.cli.parameters import FILE, TOLERANCE, as_target, ensure_writable, thread_count
 from tensorc.cli.race import failures_of, measured_peak
 from tensorc.cli.workload import Workload, parse
 from tensorc.driver.tune import TuneResult
 from tensorc.driver.tune import tune as search
+from tensorc.space.definitions.definition import GIVEN
 from tensorc.target import Target
 
 
@@ -32,6 +33,7 @@ from tensorc.target import Target
 @click.option("--time-budget", type=click.FloatRange(0), help="Seconds of search at most.")
 @click.option("--early-stopping", type=click.IntRange(1), help="Stop after so many without gain.")
 @click.option("--rules", default="default", show_default=True, help="Sketch rules, or 'ansor'.")
+@TOLERANCE
 @click.option("--seed", default=0, show_default=True, help="Of everything random.")
 @click.option("--database", type=FILE, help="Keep records here, and go on from them.")
 @click.option("--json", "report", type=FILE, help="Write the result and the curve here.")
@@ -45,6 +47,7 @@ def tune(
     time_budget: float | None,
     early_stopping: int | None,
     rules: str,
+    tolerance: float,
     seed: int,
     database: Path | None,
     report: Path | None,
@@ -72,6 +75,7 @@ def tune(
             time_budget=time_budget,
             early_stopping=early_stopping,
             rules=rules,
+            tolerance=tolerance,
             seed=seed,
             database=database,
             name=subject.name,
@@ -94,6 +98,8 @@ def print_result(console: Console, subject: Workload, result: TuneResult, peak: 
     naive = figures.seconds(result.default_latency)
     parts.append(f"{ratio} as fast as the default schedule ({naive})")
     console.print(Text(", ".join(parts), style="bold"), soft_wrap=True)
+    if result.definition != GIVEN:
+        console.print(f"By another algorithm: {result.definition}.", soft_wrap=True)
     console.print(
         f"{result.trials} trials, {len(result.history)} improvements; ended: {result.stopped}.",
         soft_wrap=True,
@@ -112,6 +118,7 @@ def write_report(
         "best_latency": result.best_latency,
         "default_latency": result.default_latency,
         "peak_gflops": peak,
+        "definition": result.definition,
         "trials": result.trials,
         "stopped": result.stopped,
         "history": [list(point) for point in result.history],

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
 
+from tensorc.driver.candidates import Candidates, Measure, RunRecords, Watched
 from tensorc.driver.compile import (
     Computation,
     DatabaseLike,
     by_name,
     compile_state,
-    in_names_of,
     names_of,
 )
 from tensorc.measure.measurer import Measurer
 from tensorc.measure.options import MeasureOptions
-from tensorc.measure.record import Record, TaskInfo
-from tensorc.measure.records import Database
-from tensorc.measure.reference import make_task
-from tensorc.measure.result import MeasureInput, MeasureResult
+from tensorc.measure.reference import make_alternative, make_task
+from tensorc.measure.result import MeasureInput
 from tensorc.measure.task import MeasureTask
 from tensorc.runtime.arrays import Array
 from tensorc.runtime.function import CompiledFunction
@@ -34,10 +32,16 @@ from tensorc.schedule.steps import Step
 from tensorc.search.cost_model import CostModel, best_available
 from tensorc.search.evolution import EvolutionOptions
 from tensorc.search.prior import Prior
-from tensorc.search.tuner import Callback, Search, Steps, TuneOptions
+from tensorc.search.tuner import Callback, Search, TuneOptions
 from tensorc.space.default_schedule import default_schedule
-from tensorc.space.sketch import Rules, generate_sketches
-from tensorc.space.space import Space
+from tensorc.space.definitions.definition import (
+    DEFAULT_TOLERANCE,
+    GIVEN,
+    DefinitionRule,
+    definitions_of,
+)
+from tensorc.space.definitions.rules import DEFINITION_RULES
+from tensorc.space.sketch import Rules
 from tensorc.space.task import SearchTask
 from tensorc.target import Target
 from tensorc.te.dag import ComputeDAG
@@ -51,7 +55,6 @@ HOPELESS = 2.0
 
 # Inputs that are constant, by tensor or name, with their data or without.
 Constants: TypeAlias = Mapping[Tensor | str, Array] | Sequence[Tensor | str]
-Measure = Callable[[Sequence[Steps]], Iterable[MeasureResult]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,13 +71,14 @@ class TuneResult:
         first_messages: For each kind of error the text of its first occurrence.
         stopped: Why the run ended.
         seconds: How long it took.
-        dag: The computation.
+        dag: The computation, by the definition that won; the schedule is one of it.
         target: What it was tuned for.
         constants: The data of inputs that are constant, by name, where it was given.
+        definition: The name of the definition that won, `as given` for the computation itself.
     """
 
     best_latency: float
-    steps: Steps = field(repr=False)
+    steps: tuple[Step, ...] = field(repr=False)
     default_latency: float
     history: tuple[tuple[int, float, float], ...] = field(repr=False)
     trials: int
@@ -85,6 +89,7 @@ class TuneResult:
     dag: ComputeDAG = field(repr=False)
     target: Target = field(repr=False)
     constants: Mapping[str, Array] = field(repr=False, default_factory=dict)
+    definition: str = GIVEN
 
     @property
     def state(self) -> State:
@@ -114,6 +119,8 @@ def tune(
     inputs: Mapping[str, Array] | None = None,
     outputs: Mapping[str, Array] | None = None,
     constants: Constants = (),
+    tolerance: float = DEFAULT_TOLERANCE,
+    definitions: Sequence[DefinitionRule] = DEFINITION_RULES,
     measure: Measure | None = None,
     model: CostModel | None = None,
     evolution: EvolutionOptions | None = None,
@@ -139,7 +146,12 @@ def tune(
         outputs: The right outputs for it, by name; those of the untuned program if left out.
         constants: Inputs that are the same in every call, by tensor or name, with or without data.
             What depends on them only is not timed: `compile` computes it once.
-        measure: Measures schedules in order, instead of the isolated measurer.
+        tolerance: The error allowed, relative to the largest magnitude of the right outputs. Other
+            algorithms that are within it are part of the search, and the fastest wins: Winograd's
+            for 3x3 convolutions needs about 3e-5 (by tiles of 2x2) or 2e-4 (4x4). What direct sums
+            lose by rounding is always allowed.
+        definitions: The rules that know other algorithms.
+        measure: Measures candidates in order, instead of the isolated measurer.
         model: The cost model; XGBoost on top of an analytic estimate, or random where that is not
             installed.
         evolution: Sizes of the search.
@@ -157,9 +169,10 @@ def tune(
     )
     data = by_name(tensors, dag, constants) if isinstance(constants, Mapping) else {}
     what = SearchTask(dag, machine, tuple(names_of(tensors, dag, constants)))
+    ways = definitions_of(dag, definitions, tolerance)
     default = default_schedule(dag, machine)
     with ExitStack() as stack:
-        records = _Records.open(stack, database, what, name)
+        records = RunRecords.open(stack, database, what, ways, name)
         task = make_task(
             dag,
             machine,
@@ -169,12 +182,16 @@ def tune(
             constants=what.constants,
             seed=seed,
         )
-        quick = measure or _isolated(stack.enter_context(Measurer(task)), task)
-        watched = _Watched(quick, records)
+        tasks = [task, *(make_alternative(task, way.dag, tolerance) for way in ways[1:])]
+        watched = Watched(measure or stack.enter_context(Measurer(tasks)).stream, records)
         estimate = Prior.of(machine) if model is None else None
         generator = np.random.default_rng(seed)
         search = Search(
-            [Space(what, sketch) for sketch in generate_sketches(what, rules=rules)],
+            [
+                candidates
+                for way in ways
+                for candidates in Candidates.of(replace(what, dag=way.dag), rules)
+            ],
             model or best_available(generator, machine.num_cores, estimate),
             watched,
             options,
@@ -186,12 +203,14 @@ def tune(
         search.run()
         # The finalists are built as `compile` builds, not as quickly as possible.
         full = MeasureOptions(fast=False, cut_factor=0)
-        thorough = measure or _isolated(stack.enter_context(Measurer(task, full)), task)
-        confirm = _Watched(thorough, records, is_final=True)
-        steps, latency = _final(search, confirm, default, task)
+        thorough = measure or stack.enter_context(Measurer(tasks, full)).stream
+        confirm = Watched(thorough, records, is_final=True)
+        untuned = MeasureInput(default.steps, task.key)
+        best, latency = _final(search, confirm, untuned, task)
+    winner = next(way for way, t in zip(ways, tasks, strict=True) if t.key == best.task)
     return TuneResult(
         best_latency=latency,
-        steps=steps,
+        steps=best.steps,
         default_latency=task.naive_seconds,
         history=tuple(search.history),
         trials=len(search.trials),
@@ -199,80 +218,16 @@ def tune(
         first_messages=watched.first_messages,
         stopped=search.stopped,
         seconds=time.monotonic() - begun,
-        dag=dag,
+        dag=winner.dag,
         target=machine,
         constants=data,
+        definition=winner.name,
     )
 
 
-class _Records:
-    """The part of a database that concerns one run; nothing if there is no database."""
-
-    def __init__(self, database: Database | None, task: SearchTask, name: str) -> None:
-        self._database, self._dag, self._target = database, task.dag, task.target
-        self._info = TaskInfo.of(task.dag, name or ", ".join(task.dag.outputs), task.constants)
-
-    @classmethod
-    def open(
-        cls, stack: ExitStack, database: DatabaseLike | None, task: SearchTask, name: str
-    ) -> _Records:
-        if database is not None and not isinstance(database, Database):
-            database = stack.enter_context(Database(database))
-        return cls(database, task, name)
-
-    def earlier(self) -> Iterator[tuple[Steps, Record]]:
-        """The trials of earlier runs on a target like this one, in order."""
-        if self._database is None:
-            return
-        for record in self._database.records(self._info.hash, self._target):
-            if not record.is_final:
-                yield in_names_of(self._dag, record, self._database), record
-
-    def add(self, steps: Steps, result: MeasureResult, *, is_final: bool) -> None:
-        if self._database is None:
-            return
-        record = Record(
-            task=self._info.hash,
-            target=self._target,
-            steps=steps,
-            latencies=tuple(result.latencies),
-            error=result.error_kind,
-            phase=result.phase,
-            message=result.message,
-            build_seconds=result.build_seconds,
-            run_seconds=result.run_seconds,
-            confidence=result.confidence,
-            timestamp=result.timestamp,
-            is_final=is_final,
-        )
-        self._database.append(self._info, [record])
-
-
-class _Watched:
-    """Measures, writes each result down as it comes, and remembers the first of each error."""
-
-    def __init__(self, measure: Measure, records: _Records, *, is_final: bool = False) -> None:
-        self._measure, self._records, self._is_final = measure, records, is_final
-        self.first_messages: dict[str, str] = {}
-
-    def __call__(self, batch: Sequence[Steps]) -> Iterator[MeasureResult]:
-        for steps, result in zip(batch, self._measure(batch), strict=True):
-            if result.latency is None:
-                self.first_messages.setdefault(result.error_kind, result.message)
-            self._records.add(steps, result, is_final=self._is_final)
-            yield result
-
-
-def _isolated(measurer: Measurer, task: MeasureTask) -> Measure:
-    def measure(batch: Sequence[Steps]) -> Iterator[MeasureResult]:
-        return measurer.stream([MeasureInput(steps, task.key) for steps in batch])
-
-    return measure
-
-
 def _final(
-    search: Search, watched: _Watched, default: State, task: MeasureTask
-) -> tuple[tuple[Step, ...], float]:
+    search: Search, watched: Watched, default: MeasureInput, task: MeasureTask
+) -> tuple[MeasureInput, float]:
     """Measure the fastest few again, in turns, and return the winner and its latency.
 
     The default schedule takes part unless it is hopelessly slow.
@@ -281,17 +236,17 @@ def _final(
     first = search.best
     known = {} if first is None else {first.steps: first.latency or task.naive_seconds}
     if first is None or task.naive_seconds < HOPELESS * (first.latency or task.naive_seconds):
-        finalists.append(default.steps)
-    figures: dict[Steps, list[float]] = {steps: [] for steps in finalists}
+        finalists.append(default)
+    figures: dict[MeasureInput, list[float]] = {candidate: [] for candidate in finalists}
     try:
         if search.stopped != "interrupted":
             order = list(itertools.chain.from_iterable([finalists] * FINAL_ROUNDS))
-            for steps, result in zip(order, watched(order), strict=True):
+            for candidate, result in zip(order, watched(order), strict=True):
                 if result.latency is not None:
-                    figures[steps].append(result.latency)
+                    figures[candidate].append(result.latency)
     except KeyboardInterrupt:
         search.stopped = "interrupted"
-    measured = {steps: min(values) for steps, values in figures.items() if values}
-    candidates = measured or known or {default.steps: task.naive_seconds}
-    best = min(candidates, key=lambda steps: candidates[steps])
+    measured = {candidate: min(values) for candidate, values in figures.items() if values}
+    candidates = measured or known or {default: task.naive_seconds}
+    best = min(candidates, key=lambda candidate: candidates[candidate])
     return best, candidates[best]

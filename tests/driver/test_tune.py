@@ -29,7 +29,7 @@ class FakeMachine:
         self.stop_after, self.broken = stop_after, broken
 
     def __call__(self, batch) -> Iterator[MeasureResult]:
-        for steps in batch:
+        for steps in (candidate.steps for candidate in batch):
             if self.stop_after is not None and len(self.seen) >= self.stop_after:
                 raise KeyboardInterrupt
             self.seen.append(steps)
