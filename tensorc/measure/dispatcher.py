@@ -30,6 +30,7 @@ from tensorc.measure.process import Assignment, Role, Template, WorkerProcess, s
 from tensorc.measure.result import ErrorKind, MeasureInput, MeasureResult
 from tensorc.measure.task import MeasureTask
 from tensorc.schedule.json import steps_to_json
+from tensorc.schedule.steps import Step
 from tensorc.support.errors import MeasureError
 
 _AHEAD = 2  # candidates in a worker's queue
@@ -79,6 +80,7 @@ class Dispatcher:
         self._builders: list[WorkerProcess] = []
         self._runner: WorkerProcess | None = None
         self._best: dict[str, float] = {}
+        self._kept: dict[tuple[str, tuple[Step, ...]], tuple[Mapping[str, Any], bytes]] = {}
         self._lost_in_a_row = 0
         self._is_running = False
         threads = max((task.target.num_cores for task, _ in tasks.values()), default=1)
@@ -160,7 +162,11 @@ class Dispatcher:
 
     def _take(self, job: Job) -> None:
         self._jobs[job.ticket] = job
-        if job.candidate.artifact is None:
+        built = self._kept.get((job.task.key, job.candidate.steps))
+        if job.candidate.artifact is None and built is not None:
+            job.artifact, job.data = built
+            self._to_run.append(job)
+        elif job.candidate.artifact is None:
             self._to_build.append(job)
         else:
             job.artifact = job.candidate.artifact.header()
@@ -279,6 +285,8 @@ class Dispatcher:
             self._answer(job, _failed(header))
             return
         job.artifact, job.data = header["artifact"], data
+        if len(self._kept) < self._options.kept:
+            self._kept[job.task.key, job.candidate.steps] = job.artifact, data
         self._to_run.append(job)
 
     def _ran(self, job: Job, header: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ class MeasureOptions:
         least_limit: The derived limit is no less than so many seconds.
         cut_factor: A candidate so many times slower than the best so far is timed once only;
             0 to time each in full.
+        kept: How many built candidates are kept, so that they need not be built again.
         overlap: Whether to build while a candidate runs; None to do so if cores are left for it.
         profile: How a candidate is timed.
     """
@@ -32,6 +33,7 @@ class MeasureOptions:
     naive_factor: float = 10.0
     least_limit: float = 1.0
     cut_factor: float = 4.0
+    kept: int = 0
     overlap: bool | None = None
     profile: ProfileOptions = field(
         default_factory=lambda: ProfileOptions(

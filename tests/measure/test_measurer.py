@@ -12,12 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from tensorc import te
 from tensorc.measure.measurer import Measurer
 from tensorc.measure.options import MeasureOptions
+from tensorc.measure.reference import make_task
 from tensorc.measure.result import ErrorKind, MeasureInput, MeasureResult
 from tensorc.runtime.artifact import Artifact
 from tensorc.schedule.steps import SplitStep
 from tensorc.support.errors import MeasureError
+from tensorc.target import Target
+from tensorc.te.dag import ComputeDAG
 from tests.measure import candidates
 
 QUICK = MeasureOptions(run_limit=1.0)
@@ -159,6 +163,18 @@ def test_what_a_caller_does_not_wait_for_is_forgotten(measurer: Measurer) -> Non
     stream.close()
     assert measure(measurer, candidates.wrong()).error is ErrorKind.WRONG_ANSWER
     assert list(measurer.results(timeout=1)) == []
+
+
+def test_a_candidate_that_is_kept_is_built_once() -> None:
+    A = te.placeholder((8, 8), name="A")
+    C = te.compute((8, 8), lambda i, j: A[i, j] * 2.0, name="C")
+    task = make_task(ComputeDAG.from_tensors([A, C]), Target("llvm", num_cores=1))
+    splits = [MeasureInput((SplitStep("C", "i", (factor,)),)) for factor in (2, 4)]
+    with Measurer(task, MeasureOptions(run_limit=1.0, kept=1)) as measurer:
+        first, second = (measurer.measure(splits) for _ in range(2))
+    assert [result.error for result in (*first, *second)] == [ErrorKind.NONE] * 4
+    assert min(result.build_seconds for result in first) > 0
+    assert [result.build_seconds > 0 for result in second].count(False) == 1
 
 
 def test_several_tasks_may_take_turns() -> None:

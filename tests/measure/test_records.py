@@ -66,6 +66,38 @@ def test_the_final_figures_of_a_finished_run_decide_what_is_best():
             assert found.latency == best
 
 
+def final(steps, *figures):
+    return [Record(INFO.hash, TARGET, steps, (figure,), is_final=True) for figure in figures]
+
+
+@pytest.mark.parametrize(
+    ("others", "winner"),
+    [
+        pytest.param([0.9, 1.3, 1.3, 1.3, 1.3, 1.3, 1.3], 1, id="one lucky figure"),
+        pytest.param([0.9], 1, id="given up early"),
+        pytest.param([0.8] * 6, 0, id="interrupted in the last round"),
+    ],
+)
+def test_the_best_record_is_that_of_the_schedule_that_won_the_final_rounds(others, winner):
+    schedules = STEPS, STEPS[:1]
+    with Database(":memory:") as database:
+        database.append(INFO, [record(0.1), record(0.2)])
+        database.append(INFO, final(schedules[0], *others))
+        database.append(INFO, final(schedules[1], *[1.0] * 7))
+        best = database.best(INFO.hash, TARGET)
+    assert best is not None
+    assert best.steps == schedules[winner]
+
+
+def test_who_failed_in_the_final_rounds_is_not_the_best():
+    failed = record(error="RUNTIME_CRASH", phase="run", is_final=True)
+    with Database(":memory:") as database:
+        database.append(INFO, [record(0.1), *final(STEPS, 0.5), failed, *final(STEPS[:1], 1.0)])
+        best = database.best(INFO.hash, TARGET)
+    assert best is not None
+    assert best.steps == STEPS[:1]
+
+
 def test_best_of_an_unknown_task_is_none():
     with Database(":memory:") as database:
         assert database.best("nothing", TARGET) is None
