@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -31,6 +30,7 @@ from tensorc.schedule.state import State
 from tensorc.schedule.steps import Step
 from tensorc.search.cost_model import CostModel, best_available
 from tensorc.search.evolution import EvolutionOptions
+from tensorc.search.finals import FinalOptions, Finals
 from tensorc.search.prior import Prior
 from tensorc.search.tuner import Callback, Search, TuneOptions
 from tensorc.space.default_schedule import default_schedule
@@ -49,7 +49,8 @@ from tensorc.te.tensor import Tensor
 
 # The fastest few are measured again at the end: the minimum of hundreds of noisy figures flatters.
 FINALISTS = 4
-FINAL_ROUNDS = 3
+# Seconds of the final rounds for each second of the search, at most.
+FINAL_SHARE = 0.15
 # The default schedule is left out of them if it is so many times slower than the best.
 HOPELESS = 2.0
 
@@ -135,7 +136,8 @@ def tune(
         tensors: The inputs and outputs in call order, or a `ComputeDAG`.
         target: The backend and machine.
         trials: Candidates to measure in all; None for no limit.
-        time_budget: Seconds for the search; None for no limit. The final measurements come on top.
+        time_budget: Seconds for the search; None for no limit. The final rounds come on top: some
+            15 % of it, unless twice the fastest few takes longer.
         seed: Of everything random, a non-negative number.
         database: Where records are kept, a path or an open `Database`.
         early_stopping: Stop after so many trials without a better one.
@@ -202,11 +204,12 @@ def tune(
         search.resume(records.earlier())
         search.run()
         # The finalists are built as `compile` builds, not as quickly as possible.
-        full = MeasureOptions(fast=False, cut_factor=0)
+        full = MeasureOptions(fast=False, cut_factor=0, kept=FINALISTS + 1)
         thorough = measure or stack.enter_context(Measurer(tasks, full)).stream
         confirm = Watched(thorough, records, is_final=True)
+        longest = FINAL_SHARE * (time.monotonic() - begun)
         untuned = MeasureInput(default.steps, task.key)
-        best, latency = _final(search, confirm, untuned, task)
+        best, latency = _final(search, confirm, untuned, task, longest)
     winner = next(way for way, t in zip(ways, tasks, strict=True) if t.key == best.task)
     return TuneResult(
         best_latency=latency,
@@ -226,7 +229,7 @@ def tune(
 
 
 def _final(
-    search: Search, watched: Watched, default: MeasureInput, task: MeasureTask
+    search: Search, watched: Watched, default: MeasureInput, task: MeasureTask, seconds: float
 ) -> tuple[MeasureInput, float]:
     """Measure the fastest few again, in turns, and return the winner and its latency.
 
@@ -234,19 +237,17 @@ def _final(
     """
     finalists = [trial.steps for trial in search.fastest(FINALISTS)]
     first = search.best
-    known = {} if first is None else {first.steps: first.latency or task.naive_seconds}
     if first is None or task.naive_seconds < HOPELESS * (first.latency or task.naive_seconds):
         finalists.append(default)
-    figures: dict[MeasureInput, list[float]] = {candidate: [] for candidate in finalists}
+    finals = Finals(watched, FinalOptions(seconds=seconds))
     try:
         if search.stopped != "interrupted":
-            order = list(itertools.chain.from_iterable([finalists] * FINAL_ROUNDS))
-            for candidate, result in zip(order, watched(order), strict=True):
-                if result.latency is not None:
-                    figures[candidate].append(result.latency)
+            finals.run(finalists)
     except KeyboardInterrupt:
         search.stopped = "interrupted"
-    measured = {candidate: min(values) for candidate, values in figures.items() if values}
-    candidates = measured or known or {default: task.naive_seconds}
-    best = min(candidates, key=lambda candidate: candidates[candidate])
-    return best, candidates[best]
+    verdict = finals.verdict()
+    if verdict is not None:
+        return verdict.winner, verdict.latency
+    if first is not None and first.steps not in finals.failed:
+        return first.steps, first.latency or task.naive_seconds
+    return default, task.naive_seconds
