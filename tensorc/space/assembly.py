@@ -16,6 +16,7 @@ from tensorc.space.inquiries import readers
 from tensorc.space.nests import homes, nest_loops
 from tensorc.space.population import is_around_unrolled, live_stages, register_tiles, vector_tile
 from tensorc.space.sampling import RegisterTile, TileGroup
+from tensorc.space.strides import group_size
 from tensorc.space.task import SearchTask
 from tensorc.space.thread_budget import SharedMemory, ThreadTile
 
@@ -31,7 +32,14 @@ def make_columns(task: SearchTask, draft: Draft) -> Columns:
             cap = lanes if around else MAX_INNER
             if d in vectors and not (around or gpu):
                 cap = max(cap, INNER_VECTORS * lanes)
-            lengths = inner_choices(d, lanes, cap, is_vector=around or d in vectors, is_gpu=gpu)
+            lengths = inner_choices(
+                d,
+                lanes,
+                cap,
+                is_vector=around or d in vectors,
+                is_gpu=gpu,
+                group=group_size(draft.state, d.stage, d.iterator),
+            )
             tiles.append(tile_columns(d, lengths))
     choices = tuple(d for d in draft.decisions if isinstance(d, Choice))
     return Columns(tuple(tiles), choices, draft.width)

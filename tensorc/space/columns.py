@@ -86,7 +86,13 @@ def tile_columns(tile: Tile, lengths: tuple[int, ...]) -> TileColumns:
 
 
 def inner_choices(
-    tile: Tile, lanes: int, cap: int, *, is_vector: bool, is_gpu: bool
+    tile: Tile,
+    lanes: int,
+    cap: int,
+    *,
+    is_vector: bool,
+    is_gpu: bool,
+    group: int | None = None,
 ) -> tuple[int, ...]:
     """The innermost lengths of a split.
 
@@ -96,6 +102,7 @@ def inner_choices(
         cap: The greatest length of a spatial loop.
         is_vector: Whether the innermost loop is vectorised, or its body is unrolled as a whole.
         is_gpu: Whether the machine is a GPU.
+        group: How many neighbours along the axis share what they read, if not all do.
     """
     extent = tile.extent
     if tile.role == "factor":
@@ -104,11 +111,18 @@ def inner_choices(
         chunks = tuple(n for n in (lanes * 2**k for k in range(16)) if n <= min(extent, _CHUNK))
         return chunks or (extent,)
     if (is_vector or tile.role == "lanes") and not is_gpu:
-        return vector_lengths(extent, cap, VECTOR_WASTE, lanes)
+        lengths = vector_lengths(extent, cap, VECTOR_WASTE, lanes)
+        return lengths if group is None else _within_groups(lengths, group, cap, lanes)
     if tile.kind is IterKind.REDUCE and not is_gpu:
         return divisors(extent)  # long runs keep accumulators in registers
     exact = tile.kind is IterKind.REDUCE or tile.count == 1
     return inner_lengths(extent, cap, 0.0 if exact else WASTE)
+
+
+def _within_groups(lengths: tuple[int, ...], group: int, cap: int, lanes: int) -> tuple[int, ...]:
+    """Lengths of vectors that are within one group: others are put together lane by lane."""
+    inside = {*lengths, *vector_lengths(group, cap, 0.0, lanes)}
+    return tuple(sorted(n for n in inside if group % n == 0))
 
 
 def _factor_lengths(extent: int, lanes: int) -> tuple[int, ...]:

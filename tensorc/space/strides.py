@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import prod
 
 from tensorc.arith.sizes import Size
-from tensorc.ir.affine import Affine, affine_variables, atom_variables
+from tensorc.ir.affine import Affine, FloorDiv, affine_variables, atom_variables, variable
 from tensorc.ir.expr import Select
 from tensorc.ir.visit import walk_expr
 from tensorc.schedule.access import accesses, body_of
@@ -36,6 +36,22 @@ def read_strides(state: State, stage: str, axis: str) -> list[Size | None]:
         for producer, places in accesses(state, stage).items()
         for indices in places
     ]
+
+
+def group_size(state: State, stage: str, axis: str) -> int | None:
+    """How many neighbours along an axis read from the same group, as in `A[i//34]`; None for all.
+
+    Where several reads divide the axis the smallest divisor counts.
+    """
+    divisors = [
+        atom.divisor
+        for places in accesses(state, stage).values()
+        for indices in places
+        for index in indices
+        for atom, _ in index.terms
+        if isinstance(atom, FloorDiv) and atom.affine == variable(axis)
+    ]
+    return min((d for d in divisors if isinstance(d, int)), default=None)
 
 
 def walks_rows(state: State, stage: str, axis: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -59,6 +61,20 @@ def test_a_table_knows_its_rows() -> None:
     drawn = columns.draw(np.full(200, 7), np.random.default_rng(0))
     assert columns.contains(drawn).all()
     assert drawn[:, -1].max() <= 7
+
+
+def test_vectors_stay_within_a_group() -> None:
+    tile = Tile("C", "co", IterKind.SPATIAL, 68, 0, 3)
+
+    def lengths(group: int | None) -> tuple[int, ...]:
+        return inner_choices(tile, 16, 64, is_vector=True, is_gpu=False, group=group)
+
+    assert lengths(None) == (16,)
+    assert lengths(34) == (34,)
+    assert lengths(4) == (4,)
+    assert inner_choices(
+        replace(tile, extent=256), 16, 64, is_vector=True, is_gpu=False, group=64
+    ) == (16, 32, 64)
 
 
 def test_factors_of_a_reduction_divide_it() -> None:
