@@ -31,7 +31,7 @@ from tensorc.schedule.steps import Step
 from tensorc.search.cost_model import CostModel, best_available
 from tensorc.search.evolution import EvolutionOptions
 from tensorc.search.finals import FinalOptions, Finals
-from tensorc.search.prior import Prior
+from tensorc.search.pretrained import estimates
 from tensorc.search.tuner import Callback, Search, TuneOptions
 from tensorc.space.default_schedule import default_schedule
 from tensorc.space.definitions.definition import (
@@ -41,6 +41,7 @@ from tensorc.space.definitions.definition import (
     definitions_of,
 )
 from tensorc.space.definitions.rules import DEFINITION_RULES
+from tensorc.space.features.program import program_features
 from tensorc.space.sketch import Rules
 from tensorc.space.task import SearchTask
 from tensorc.target import Target
@@ -154,8 +155,8 @@ def tune(
             lose by rounding is always allowed.
         definitions: The rules that know other algorithms.
         measure: Measures candidates in order, instead of the isolated measurer.
-        model: The cost model; XGBoost on top of an analytic estimate, or random where that is not
-            installed.
+        model: The cost model; XGBoost on top of what is known without measurements, or random where
+            that is not installed. Without trials the program that this likes best is the result.
         evolution: Sizes of the search.
 
     Raises:
@@ -186,7 +187,7 @@ def tune(
         )
         tasks = [task, *(make_alternative(task, way.dag, tolerance) for way in ways[1:])]
         watched = Watched(measure or stack.enter_context(Measurer(tasks)).stream, records)
-        estimate = Prior.of(machine) if model is None else None
+        known = () if model is not None else estimates(machine)
         generator = np.random.default_rng(seed)
         search = Search(
             [
@@ -194,12 +195,12 @@ def tune(
                 for way in ways
                 for candidates in Candidates.of(replace(what, dag=way.dag), rules)
             ],
-            model or best_available(generator, machine.num_cores, estimate),
+            model or best_available(generator, machine.num_cores, known),
             watched,
             options,
             task.key,
             callbacks,
-            estimate=estimate,
+            estimate=next(iter(known), None),
         )
         search.resume(records.earlier())
         search.run()
@@ -209,7 +210,8 @@ def tune(
         confirm = Watched(thorough, records, is_final=True)
         longest = FINAL_SHARE * (time.monotonic() - begun)
         untuned = MeasureInput(default.steps, task.key)
-        best, latency = _final(search, confirm, untuned, task, longest)
+        foreseen = [] if search.trials else _foreseen(search, what, default)
+        best, latency = _final(search, confirm, foreseen, untuned, task, longest)
     winner = next(way for way, t in zip(ways, tasks, strict=True) if t.key == best.task)
     return TuneResult(
         best_latency=latency,
@@ -228,13 +230,31 @@ def tune(
     )
 
 
+def _foreseen(search: Search, task: SearchTask, default: State) -> list[MeasureInput]:
+    """What to try where nothing was measured, best first: what is liked more than the default."""
+    if search.estimate is None or search.stopped == "interrupted":
+        return []
+    usual = float(search.estimate(program_features(task, default)[None])[0])
+    return [candidate for candidate, score in search.foreseen(FINALISTS) if score > usual]
+
+
 def _final(
-    search: Search, watched: Watched, default: MeasureInput, task: MeasureTask, seconds: float
+    search: Search,
+    watched: Watched,
+    foreseen: Sequence[MeasureInput],
+    default: MeasureInput,
+    task: MeasureTask,
+    seconds: float,
 ) -> tuple[MeasureInput, float]:
     """Measure the fastest few again, in turns, and return the winner and its latency.
 
-    The default schedule takes part unless it is hopelessly slow.
+    The default schedule takes part unless it is hopelessly slow. Where nothing was measured, the
+    first of the foreseen that is right is the winner, whatever its latency.
     """
+    for candidate in foreseen:
+        latency = next(iter(watched([candidate]))).latency
+        if latency is not None:
+            return candidate, latency
     finalists = [trial.steps for trial in search.fastest(FINALISTS)]
     first = search.best
     if first is None or task.naive_seconds < HOPELESS * (first.latency or task.naive_seconds):

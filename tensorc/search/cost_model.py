@@ -5,8 +5,9 @@ sum of the scores of its rows. Labels are throughputs relative to the best of th
 model serves several tasks. The loss is the weighted squared error of the packed sums, with the
 label as weight: fast programs matter more (Ansor, OSDI'20, section 5.2).
 
-Where an analytic estimate is given, it is scaled to the labels and the trees learn the rest: after
-24 measurements the order of others is then known twice as well (rank correlation 0.74, not 0.34).
+Where an estimate is given, it is scaled to the labels and the trees learn the rest: after 24
+measurements the order of others is then known twice as well (rank correlation 0.74, not 0.34). Of
+several estimates the first is believed until another one ranks what was measured better.
 """
 
 from __future__ import annotations
@@ -102,16 +103,21 @@ class RandomCostModel:
 class XGBCostModel:
     """Gradient-boosted trees on statement rows, with the pack-sum loss.
 
+    Args:
+        rng: For what is random.
+        threads: Threads that trees are made with.
+        estimates: What is known without measurements, the best first.
+
     Raises:
         MissingDependencyError: xgboost is not installed; use `best_available` to fall back.
     """
 
     def __init__(
-        self, rng: np.random.Generator, threads: int = 1, estimate: Estimate | None = None
+        self, rng: np.random.Generator, threads: int = 1, estimates: Sequence[Estimate] = ()
     ) -> None:
         self._xgb: ModuleType = optional_import("xgboost", purpose="the learned cost model")
         self._rng = rng
-        self._base = _Base(estimate)
+        self._base = _Base(estimates)
         self._parameters = _PARAMETERS | {
             "nthread": threads,
             "seed": int(rng.integers(1 << 31)),
@@ -153,11 +159,35 @@ class XGBCostModel:
         )
 
 
-class _Base:
-    """The part of the scores that an analytic estimate explains; nothing without one."""
+class Forest:
+    """Trees that were trained earlier; several members with an opinion each.
 
-    def __init__(self, estimate: Estimate | None) -> None:
-        self._estimate = estimate
+    Args:
+        members: Models as `Booster.save_raw` wrote them.
+
+    Raises:
+        MissingDependencyError: xgboost is not installed.
+    """
+
+    def __init__(self, members: Sequence[bytes]) -> None:
+        xgb = optional_import("xgboost", purpose="the learned cost model")
+        self._members = [xgb.Booster(model_file=bytearray(member)) for member in members]
+        for member in self._members:
+            member.set_param({"nthread": 1})
+
+    def predict(self, rows: NDArray[np.float32]) -> Scores:
+        """What each member says of each row: members × rows."""
+        said = [member.inplace_predict(rows) for member in self._members]
+        result: Scores = np.asarray(said, np.float64).reshape(len(said), len(rows))
+        return result
+
+
+class _Base:
+    """The part of the scores that an estimate explains; nothing without one."""
+
+    def __init__(self, estimates: Sequence[Estimate]) -> None:
+        self._estimates = tuple(estimates)
+        self._estimate = next(iter(self._estimates), None)
         self._best = 0.0  # the estimate of the task's most promising measured candidate
         self._scale, self._offset = 0.0, 0.0
 
@@ -168,14 +198,19 @@ class _Base:
         return self._expected(self._estimate(features) - self._best)
 
     def fit(self, samples: Sequence[Sample], labels: Scores) -> Scores:
-        """Scale the estimate to the labels; return what it makes of the samples."""
+        """Choose an estimate and scale it to the labels; return what it makes of the samples."""
         if self._estimate is None:
             return np.zeros(len(samples))
-        raw = np.array([float(self._estimate(s.features[None])[0]) for s in samples])
+        task = samples[-1].task
+        mine = np.array([s.task == task for s in samples])
+        scored = [_of_each(estimate, samples) for estimate in self._estimates]
+        ranked = [rank_correlation(raw[mine], labels[mine]) for raw in scored]
+        chosen = int(np.argmax(ranked))  # the first of equals
+        self._estimate, raw = self._estimates[chosen], scored[chosen]
         best: dict[str, float] = {}
         for sample, value in zip(samples, raw, strict=True):
             best[sample.task] = max(best.get(sample.task, -np.inf), value)
-        self._best = best[samples[-1].task]
+        self._best = best[task]
         ahead = raw - np.array([best[s.task] for s in samples])
         weight = np.sqrt(np.maximum(labels, _LEAST_WEIGHT))
         columns = np.stack([np.exp(ahead), np.ones(len(samples))], axis=1) * weight[:, None]
@@ -190,12 +225,38 @@ class _Base:
         return expected
 
 
+def _of_each(estimate: Estimate, samples: Sequence[Sample]) -> Scores:
+    """The estimates of samples; those of one shape are made together."""
+    scores = np.empty(len(samples))
+    by_shape: dict[tuple[int, ...], list[int]] = {}
+    for number, sample in enumerate(samples):
+        by_shape.setdefault(sample.features.shape, []).append(number)
+    for numbers in by_shape.values():
+        scores[numbers] = estimate(np.stack([samples[number].features for number in numbers]))
+    return scores
+
+
+def rank_correlation(a: Scores, b: Scores) -> float:
+    """Spearman's: 1 if two score alike, -1 if they are opposed; 0 where nothing differs."""
+    if len(a) < 2 or np.ptp(a) == 0.0 or np.ptp(b) == 0.0:
+        return 0.0
+    return float(np.corrcoef(_ranks(a), _ranks(b))[0, 1])
+
+
+def _ranks(values: Scores) -> Scores:
+    """Ranks; equal values share theirs."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    ranks: Scores = (last - (counts - 1) / 2.0)[inverse]
+    return ranks
+
+
 def best_available(
-    rng: np.random.Generator, threads: int = 1, estimate: Estimate | None = None
+    rng: np.random.Generator, threads: int = 1, estimates: Sequence[Estimate] = ()
 ) -> CostModel:
     """Return the XGBoost model, or the random one where xgboost is missing."""
     try:
-        return XGBCostModel(rng, threads, estimate)
+        return XGBCostModel(rng, threads, estimates)
     except ImportError:
         return RandomCostModel(rng)
 

@@ -65,6 +65,7 @@ class EvolutionOptions:
             and one more at random. The random share is drawn from all.
         screened_share: Share of the first candidates that an analytic estimate chooses, where
             there is one; the others are random.
+        foreseen: How many sketches evolve where nothing is measured: those with the best samples.
     """
 
     population: int = 2048
@@ -75,6 +76,7 @@ class EvolutionOptions:
     elite: int = 64
     focus: int = 3
     screened_share: float = 0.75
+    foreseen: int = 6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,13 +141,65 @@ def propose(
         for number, share in zip(active, shares, strict=True):
             first = spaces[number].sample(share, rng)
             found += _evolve(
-                number, spaces[number], first, known[number], model, count, rng, options
+                number, spaces[number], first, known[number], model.predict, count, rng, options
             )
     elif estimate is not None:
         found = _screen(spaces, known, estimate, count, rng, options)
         eps = 1.0 - options.screened_share
         return _choose(found, fresh, count, rng, replace(options, eps_greedy=eps))
     return _choose(found, fresh, count, rng, options)
+
+
+def foresee(
+    spaces: Sequence[Space],
+    measured: Mapping[int, Measured],
+    estimate: Estimate,
+    count: int,
+    rng: np.random.Generator,
+    options: EvolutionOptions | None = None,
+) -> list[Candidate]:
+    """Return up to `count` candidates that an estimate likes best, the best first.
+
+    Every space is sampled; those with the best samples evolve, from these on.
+    """
+    options = options or EvolutionOptions()
+    unknown = Measured(frozenset(), np.empty((0, 0), np.int64))
+    known = [measured.get(number, unknown) for number in range(len(spaces))]
+    drawn = _survey(spaces, estimate, rng, options)
+    return _foresee(spaces, known, drawn, estimate, count, rng, options)
+
+
+def _survey(
+    spaces: Sequence[Space], estimate: Estimate, rng: np.random.Generator, options: EvolutionOptions
+) -> list[tuple[Rows, Scores]]:
+    """Draw a population; return the rows of each space and their scores, the best first."""
+    drawn = []
+    for space, share in zip(spaces, _shares(spaces, options.population), strict=True):
+        rows = space.sample(share, rng)
+        scores = estimate(space.features(rows))
+        order = np.argsort(-scores, kind="stable")
+        drawn.append((rows[order], scores[order]))
+    return drawn
+
+
+def _foresee(
+    spaces: Sequence[Space],
+    known: Sequence[Measured],
+    drawn: Sequence[tuple[Rows, Scores]],
+    estimate: Estimate,
+    count: int,
+    rng: np.random.Generator,
+    options: EvolutionOptions,
+) -> list[Candidate]:
+    """Evolve the spaces whose drawn rows are best."""
+    order = sorted(range(len(spaces)), key=lambda number: -drawn[number][1][0])
+    active = order[: options.foreseen]
+    found: list[Candidate] = []
+    for number in active:
+        rows = spaces[number].sample(max(options.population // len(active), 1), rng)
+        first = Measured(known[number].keys, drawn[number][0])
+        found += _evolve(number, spaces[number], rows, first, estimate, count, rng, options)
+    return sorted(found, key=lambda c: -c.score)[:count]
 
 
 def _screen(
@@ -156,22 +210,19 @@ def _screen(
     rng: np.random.Generator,
     options: EvolutionOptions,
 ) -> list[Candidate]:
-    """Draw a population; choose half of the best of all, and half of the best of each space.
+    """Choose the best of all, half of those that evolve from the best, and some of each space.
 
     What an estimate overlooks it overlooks in a whole space: each of them is tried early.
     """
-    pool: list[Candidate] = []
+    drawn = _survey(spaces, estimate, rng, options)
+    pool = _foresee(spaces, known, drawn, estimate, 4 * count, rng, options)
     leading: list[list[Candidate]] = []
-    for number, share in enumerate(_shares(spaces, options.population)):
-        rows = spaces[number].sample(share, rng)
+    for number, (rows, scores) in enumerate(drawn):
         best: dict[int, Candidate] = {}
-        scores = estimate(spaces[number].features(rows))
         _remember(best, number, spaces[number], rows, scores, known[number].keys, 2 * count)
         leading.append(sorted(best.values(), key=lambda c: -c.score))
-        pool += leading[-1]
-    pool.sort(key=lambda c: -c.score)
     wanted = max(1, round(count * options.screened_share))
-    near = [pool[i] for i in rng.permutation(min(len(pool), 4 * count))]
+    near = pool[:1] + [pool[i] for i in rng.permutation(len(pool))]
     turns = [c for row in zip_longest(*leading) for c in row if c is not None]
     chosen: dict[tuple[int, int], Candidate] = {}
     for source, limit in ((near, wanted // 2), (turns, wanted), (pool, wanted)):
@@ -202,7 +253,7 @@ def _evolve(
     space: Space,
     rows: Rows,
     known: Measured,
-    model: CostModel,
+    score: Estimate,
     count: int,
     rng: np.random.Generator,
     options: EvolutionOptions,
@@ -213,7 +264,7 @@ def _evolve(
     rows = np.concatenate([elite, rows])[:size] if len(elite) else rows
     best: dict[int, Candidate] = {}
     for generation in range(options.generations + 1):
-        scores = model.predict(space.features(rows))
+        scores = score(space.features(rows))
         _remember(best, number, space, rows, scores, known.keys, count)
         if generation < options.generations:
             rows = _next_generation(space, rows, scores, rng, options)

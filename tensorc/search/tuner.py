@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from tensorc.search.cost_model import CostModel, Estimate, Sample
-from tensorc.search.evolution import EvolutionOptions, Measured, Rows, Space, propose
+from tensorc.search.evolution import EvolutionOptions, Measured, Rows, Space, foresee, propose
 from tensorc.support.errors import OptionError
 
 # What a space makes of a row and a machine measures: a schedule, or one of a certain definition.
@@ -206,6 +206,14 @@ class Search:
         for trial in good:
             distinct.setdefault(trial.steps, trial)
         return list(distinct.values())[:count]
+
+    def foreseen(self, count: int) -> list[tuple[Steps, float]]:
+        """What the estimate likes best, with its scores, best first; nothing is measured."""
+        if self.estimate is None:
+            return []
+        rng = np.random.default_rng(self.options.seed)
+        found = foresee(self.spaces, {}, self.estimate, count, rng, self.options.evolution)
+        return [(self.spaces[c.space].steps(c.row), c.score) for c in found]
 
     def _finished(self) -> bool:
         options = self.options

@@ -9,6 +9,7 @@ from tensorc.search.cost_model import (
     XGBCostModel,
     normalised_throughputs,
     pack_sum_squared_error,
+    rank_correlation,
 )
 
 
@@ -91,8 +92,8 @@ def test_an_estimate_helps_where_little_was_measured():
     unseen = samples(512, seed=1)
     rows, seconds = np.stack([s.features for s in unseen]), np.array([s.latency for s in unseen])
     correlation = []
-    for known in (estimate, None):
-        model = XGBCostModel(np.random.default_rng(0), estimate=known)
+    for known in ((estimate,), ()):
+        model = XGBCostModel(np.random.default_rng(0), estimates=known)
         model.update(samples(16))
         correlation.append(spearman(model.predict(rows), -seconds))
     assert correlation[0] > max(0.75, correlation[1])
@@ -100,7 +101,28 @@ def test_an_estimate_helps_where_little_was_measured():
 
 def test_an_estimate_that_misleads_is_not_believed():
     unseen = samples(512, seed=1)
-    model = XGBCostModel(np.random.default_rng(0), estimate=lambda features: -estimate(features))
+    model = XGBCostModel(np.random.default_rng(0), estimates=[lambda features: -estimate(features)])
     model.update(samples(256))
     scores = model.predict(np.stack([s.features for s in unseen]))
     assert spearman(scores, -np.array([s.latency for s in unseen])) > 0.8
+
+
+def test_of_two_estimates_the_one_that_ranks_the_measured_better_is_kept():
+    known, unseen = samples(24), samples(512, seed=1)
+    rows, seconds = np.stack([s.features for s in unseen]), np.array([s.latency for s in unseen])
+
+    def misleading(features: np.ndarray) -> np.ndarray:
+        return -estimate(features)
+
+    correlation = []
+    for estimates in ((misleading,), (misleading, estimate), (estimate,)):
+        model = XGBCostModel(np.random.default_rng(0), estimates=estimates)
+        model.update(known)
+        correlation.append(spearman(model.predict(rows), -seconds))
+    assert correlation[1] == correlation[2] > correlation[0]
+
+
+def test_rank_correlation_knows_ties():
+    assert rank_correlation(np.array([1.0, 2.0, 2.0]), np.array([5.0, 9.0, 9.0])) == 1.0
+    assert rank_correlation(np.array([1.0, 2.0]), np.array([2.0, 1.0])) == pytest.approx(-1.0)
+    assert rank_correlation(np.array([1.0, 1.0]), np.array([2.0, 1.0])) == 0.0

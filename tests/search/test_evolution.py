@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tensorc.search.cost_model import RandomCostModel
-from tensorc.search.evolution import EvolutionOptions, Measured, propose
+from tensorc.search.evolution import EvolutionOptions, Measured, foresee, propose
 from tests.search.fakes import GridSpace
 
 NOTHING = np.empty((0, 0), np.int64)
@@ -126,3 +126,21 @@ def test_a_trained_model_is_asked_instead_of_the_estimate():
     space = GridSpace()
     found = screened([space], model=Oracle(), population=512, generations=16)
     assert np.array_equal(found[0].row, space.hidden)
+
+
+def test_what_an_estimate_likes_is_foreseen_without_a_measurement():
+    spaces = [GridSpace(seed=seed) for seed in range(3)]
+    found = foresee(spaces, {}, estimate, 8, np.random.default_rng(0))
+    assert len({(c.space, c.key) for c in found}) == 8
+    assert found[0].score == max(c.score for c in found)
+    usual = np.concatenate(
+        [estimate(s.features(s.sample(2048, np.random.default_rng(9)))) for s in spaces]
+    )
+    assert found[0].score >= usual.max()
+
+
+def test_the_first_of_the_first_candidates_is_the_best_of_an_evolution():
+    space = GridSpace()
+    scores = [estimate(space.features(c.row[None]))[0] for c in screened([space])]
+    usual = estimate(space.features(space.sample(2048, np.random.default_rng(9))))
+    assert max(scores) >= usual.max()

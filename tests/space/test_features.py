@@ -173,3 +173,44 @@ def test_a_register_run_ends_at_a_loop_that_moves_the_tile() -> None:
     (row,) = features(s.state, Target.parse(CPU))[0]
     assert 2 ** named(row)["register_run"] - 1 == pytest.approx(8)
     assert 2 ** named(row)["tile_loads"] - 1 == pytest.approx(8 + 1)  # of B and, once, of A
+
+
+def moved(order: tuple[str, str], shape: tuple[int, int]) -> dict[str, float]:
+    """A transposing copy with its loops in an order, on caches of 4 and 64 KiB."""
+    rows, columns = shape
+    A = te.placeholder((columns, rows), name="A")
+    B = te.compute((rows, columns), lambda i, j: A[j, i], name="B")
+    s = Schedule([A, B])
+    s.reorder("B", *order)
+    target = Target.parse("llvm -cache-line-bytes=64 -l1-bytes=4096 -l2-bytes=65536")
+    return named(features(s.state, target)[0][0])
+
+
+def test_what_is_fetched_comes_in_whole_lines() -> None:
+    """Of 1024 rows one column is used before the lines of the first are needed again."""
+    found = moved(("i", "j"), (64, 1024))
+    lines, written = 64 * 1024 * 64, 64 * 1024 * 4
+    assert found["bytes_past_l1"] == pytest.approx(log(lines + written), abs=0.05)
+    assert found["bytes_past_l3"] < found["bytes_past_l1"]
+
+
+@pytest.mark.parametrize(
+    ("inner", "expected"), [("j", (1, 0, 0)), ("i", (0, 1, 0)), ("k", (0, 0, 1)), ("n", (0, 0, 0))]
+)
+def test_a_condition_counts_where_it_is_decided(inner: str, expected: tuple[int, ...]) -> None:
+    A = te.placeholder((8, 16, 16, 4), name="A")
+    k = te.reduce_axis((0, 4), name="k")
+    decided = {"n": 0, "i": 1, "j": 2, "k": 3}[inner]
+
+    def body(n: te.Expr, i: te.Expr, j: te.Expr) -> te.Expr:
+        index = (n, i, j, k)
+        return te.sum(te.if_then_else(index[decided] < 3, A[n, i, j, k], 0.0), axis=k)
+
+    B = te.compute((8, 16, 16), body, name="B")
+    s = Schedule([A, B])
+    s.reorder("B", "n", "k", "i", "j")
+    s.unroll("B", "i")
+    s.vectorize("B", "j")
+    found = named(features(s.state, Target.parse(CPU))[0][0])
+    names = ("guards_in_lanes", "guards_in_tile", "guards_in_reduction")
+    assert [found[name] for name in names] == [log(number) for number in expected]

@@ -28,11 +28,13 @@ class Touched:
         elements: While the loops from each on run; buffers × loops × candidates.
         run: Elements next to each other that all loops together touch.
         bytes: The bytes of all buffers; loops × candidates.
+        lines: How many times its bytes a buffer takes in whole cache lines; like `elements`.
     """
 
     elements: Floats
     run: Floats
     bytes: Floats
+    lines: Floats
 
 
 def accesses_of(bounds: Bounds, plan: StatementPlan) -> list[tuple[Indices, ...]]:
@@ -44,13 +46,19 @@ def accesses_of(bounds: Bounds, plan: StatementPlan) -> list[tuple[Indices, ...]
 
 
 def touched(
-    state: State, bounds: Bounds, plan: StatementPlan, loops: LoopArrays, rows: int
+    state: State,
+    bounds: Bounds,
+    plan: StatementPlan,
+    loops: LoopArrays,
+    rows: int,
+    line_bytes: int = 64,
 ) -> Touched:
     """The regions of all buffers at all levels of the nest."""
     levels = max(loops.count, 1)
     ranges = _stacked_ranges(bounds, plan, rows)
     elements = np.ones((len(plan.buffers), levels, rows))
-    run = np.ones((len(plan.buffers), rows))
+    run = np.ones((len(plan.buffers), levels, rows))
+    pitch = np.ones((len(plan.buffers), levels, rows))
     for b, accesses in enumerate(accesses_of(bounds, plan)):
         shape = state.dag.by_name[plan.buffers[b].name].shape
         sizes = region(accesses, ranges)
@@ -58,13 +66,14 @@ def touched(
         for size, extent in zip(reversed(sizes), reversed(shape), strict=True):
             clipped = np.clip(size, 0, extent)  # a range of nothing can look negative
             elements[b] *= clipped
-            outermost = (
-                clipped[0] if isinstance(clipped, np.ndarray) and clipped.ndim > 1 else clipped
-            )
-            run[b] = np.where(going, run[b] * outermost, run[b])
-            going = going & (outermost == extent)
+            run[b] *= np.where(going, clipped, 1)
+            pitch[b] *= np.where(going, extent, 1)
+            going = going & (clipped == extent)
     items = np.array([float(b.item_bytes) for b in plan.buffers])
-    return Touched(elements, run, np.einsum("blp,b->lp", elements, items))
+    # Pieces that lie apart by more than a line take a line each at least.
+    piece = np.minimum(line_bytes / items[:, None, None], pitch)
+    whole = np.maximum(piece / np.maximum(run, 1.0), 1.0)
+    return Touched(elements, run[:, 0], np.einsum("blp,b->lp", elements, items), whole)
 
 
 def _stacked_ranges(bounds: Bounds, plan: StatementPlan, rows: int) -> dict[str, Any]:

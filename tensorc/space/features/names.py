@@ -65,6 +65,9 @@ _MACHINE: Final = (
     "register_run",
     "bytes_past_l3",
     "executed_share",
+    "guards_in_lanes",
+    "guards_in_tile",
+    "guards_in_reduction",
 )
 
 FEATURE_NAMES: Final[tuple[str, ...]] = (

@@ -13,6 +13,7 @@ from tensorc.schedule.bounds import Bounds, Loop
 from tensorc.schedule.stage import AUTO_UNROLL, Annotation, IterKind
 from tensorc.schedule.state import State
 from tensorc.space.features.accesses import Lines, Reuse, Touched, lines, reuse, strides, touched
+from tensorc.space.features.guards import guards
 from tensorc.space.features.loops import Flags, Floats, LoopArrays, loop_arrays, spread
 from tensorc.space.features.names import BUFFERS, CURVE, FEATURE_NAMES
 from tensorc.space.features.phases import executed_share
@@ -73,7 +74,8 @@ class _Population:
 
     def _statement(self, plan: StatementPlan) -> list[Any]:
         loops = loop_arrays(self.state, self.bounds, plan, self.rows)
-        parts = touched(self.state, self.bounds, plan, loops, self.rows)
+        line = self.plan.target.cache_line_bytes
+        parts = touched(self.state, self.bounds, plan, loops, self.rows, line)
         values: list[Any] = [loops.total * count for count in plan.counts]
         for flags in (loops.vector, loops.unrolled, loops.parallel):
             values += loops.number(flags)
@@ -181,6 +183,7 @@ class _Population:
             _register_run(plan, loops),
             _moved_past(target.l3_bytes, plan, loops, parts),
             executed_share(self.state, self.bounds, plan, loops),
+            *guards(self.state, self.bounds, plan, loops),
         ]
 
     def _place_limit(self, name: str) -> Any:
@@ -275,20 +278,23 @@ def _moved_past(cache: int, plan: StatementPlan, loops: LoopArrays, parts: Touch
     if not loops.count:
         whole: Floats = parts.bytes[0]
         return whole
-    fits = parts.bytes[: loops.count] <= cache
+    items = np.array([float(buffer.item_bytes) for buffer in plan.buffers])[:, None, None]
+    sizes = parts.elements * parts.lines * items
+    fits = sizes[:, : loops.count].sum(axis=0) <= cache
     level = np.where(fits.any(axis=0), fits.argmax(axis=0), loops.count)
     inside = np.minimum(level, loops.count - 1)
     column = np.arange(rows)
     total = np.zeros(rows)
     for b, buffer in enumerate(plan.buffers):
-        elements = np.where(level < loops.count, parts.elements[b, inside, column], 1.0)
+        size = sizes[b, inside, column]
+        fetched = np.where(level < loops.count, size, buffer.item_bytes * parts.lines[b, -1])
         runs, moving = np.ones(rows), np.zeros(rows, bool)
         for k in range(loops.count - 1, -1, -1):
             outside = (k < level) & loops.live[k]
             if plan.moved[b, k]:
                 moving |= outside
             runs = np.where(outside & moving, runs * loops.extents[k], runs)
-        total += elements * runs * buffer.item_bytes
+        total += fetched * runs
     return total
 
 
