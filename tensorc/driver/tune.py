@@ -28,7 +28,7 @@ from tensorc.runtime.function import CompiledFunction
 from tensorc.schedule.replay import replay
 from tensorc.schedule.state import State
 from tensorc.schedule.steps import Step
-from tensorc.search.cost_model import CostModel, best_available
+from tensorc.search.cost_model import CostModel, Estimate, best_available
 from tensorc.search.evolution import EvolutionOptions
 from tensorc.search.finals import FinalOptions, Finals
 from tensorc.search.pretrained import estimates
@@ -126,6 +126,7 @@ def tune(
     measure: Measure | None = None,
     model: CostModel | None = None,
     evolution: EvolutionOptions | None = None,
+    known: Sequence[Estimate] | None = None,
 ) -> TuneResult:
     """Tune a computation; the result is never without a valid program.
 
@@ -158,6 +159,8 @@ def tune(
         model: The cost model; XGBoost on top of what is known without measurements, or random where
             that is not installed. Without trials the program that this likes best is the result.
         evolution: Sizes of the search.
+        known: What is known without measurements, best first; the pretrained model and the prior if
+            left out, nothing beside a `model`.
 
     Raises:
         TEError: The tensors are no valid computation.
@@ -187,7 +190,8 @@ def tune(
         )
         tasks = [task, *(make_alternative(task, way.dag, tolerance) for way in ways[1:])]
         watched = Watched(measure or stack.enter_context(Measurer(tasks)).stream, records)
-        known = () if model is not None else estimates(machine)
+        if known is None:
+            known = () if model is not None else estimates(machine)
         generator = np.random.default_rng(seed)
         search = Search(
             [

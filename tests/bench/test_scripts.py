@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from bench import (
     agreement,
     bars,
     faults,
+    guard,
     prediction,
     random_shapes,
     scaling,
@@ -94,13 +96,16 @@ def test_random_cases_are_the_same_for_the_same_seed_and_cover_the_operators() -
         of_case(case)
 
 
-def test_a_search_without_trials_is_compared_with_a_whole_one() -> None:
-    figures = list(prediction.measure([parse_case("GMM.1")], 1, 1.0, 0))
-    assert [figure.name for figure in figures] == [
-        "GMM.1.b1 without trials",
-        "geometric mean of 1",
-    ]
+def test_a_search_without_trials_is_compared_with_a_whole_one(tmp_path: Path) -> None:
+    setting = prediction.Setting(seconds=1.0, database=tmp_path / "a.db", compare=True)
+    figures = list(prediction.measure([parse_case("GMM.1")], setting))
+    names = [figure.name for figure in figures]
+    assert names[:2] == ["GMM.1.b1 without trials", "GMM.1.b1 prior"]
+    assert "without trials, mean of 1" in names
     assert all(10 < figure.value < 1000 for figure in figures)
+    begun = time.monotonic()
+    prediction.searched(parse_case("GMM.1"), setting, None)
+    assert time.monotonic() - begun < 1.0  # it was searched before
 
 
 def test_a_search_with_parts_taken_away_still_finds_programs() -> None:
@@ -118,3 +123,14 @@ def test_phases_are_timed() -> None:
     figures = list(scaling.phases("one", scaling.chain(1, 16), Target("llvm", num_cores=1)))
     assert figures[0].name == "one: sketches"
     assert all(figure.value > 0 for figure in figures)
+
+
+def test_the_model_is_guarded_by_searches_without_it() -> None:
+    case = next(case for case in random_shapes.drawn(17, 1) if case.workload.code == "NRM")
+    figures = list(guard.measure([case], 1, (2, 6), 0, 60.0))
+    assert [figure.name.split(" after ")[-1] for figure in figures[:2]] == ["2", "6"]
+    assert [figure.name for figure in figures[2:]] == [
+        "after 2 trials, mean of 1",
+        "after 6 trials, mean of 1",
+    ]
+    assert all(0.01 < figure.value < 100 for figure in figures)
