@@ -17,13 +17,17 @@ from tensorc.schedule.printer import print_state
 from tensorc.schedule.state import State
 from tensorc.schedule.steps import Step
 from tensorc.space.decisions import Decision
-from tensorc.space.draft import Condition, Draft, Expansion, SketchRule, first_draft
+from tensorc.space.draft import Condition, Draft, SketchRule, first_draft
 from tensorc.space.rules.rule_sets import RULE_SETS
+from tensorc.space.selection import Trail, select
 from tensorc.space.task import SearchTask
 from tensorc.support.errors import ScheduleError
 from tensorc.target import Target
 from tensorc.te.dag import ComputeDAG
 from tensorc.te.tensor import Tensor
+
+# Sketches of one task at most.
+MOST_SKETCHES = 64
 
 Rules: TypeAlias = str | SketchRule | Sequence["str | SketchRule"]
 
@@ -55,42 +59,62 @@ def generate_sketches(
     task: SearchTask | ComputeDAG | Sequence[Tensor],
     target: Target | str = "llvm",
     rules: Rules = "default",
+    limit: int = MOST_SKETCHES,
 ) -> tuple[Sketch, ...]:
-    """Return every sketch that the rules derive, in Ansor's order.
+    """Return the sketches that the rules derive, in Ansor's order.
 
     Args:
         task: A task, or the computation as tensors or as a DAG.
         target: The machine, where `task` does not say it.
         rules: The name of a rule set (`ansor` is the paper's, `default` has more), or rules and
             names of rule sets: rules of your own come first, whatever the order.
+        limit: How many at most. Of more, those stay that decide like stages alike, and together
+            they have every alternative of every stage (see `space.selection`).
 
     Raises:
         ScheduleError: an unknown rule set; rules that never come to an end or forget a stage.
     """
     task = SearchTask.of(task, target)
     tried = tuple(_listed(task, rules))
-    todo: Expansion = [(first_draft(task), task.dag.ops[-1].name)]
-    done: list[Sketch] = []
+    todo = [_Branch(first_draft(task), task.dag.ops[-1].name)]
+    done: list[_Branch] = []
     while todo:
-        later: Expansion = []
-        for draft, stage in todo:
-            if stage is None:
-                done.append(Sketch(draft.state, draft.decisions, draft.width))
+        later: list[_Branch] = []
+        for branch in todo:
+            if branch.stage is None:
+                done.append(branch)
             else:
-                later += _expand(task, draft, stage, tried)
-        todo = later
-    return tuple(done)
+                later += _expand(task, branch, branch.stage, tried)
+        todo = _bounded(later, limit)
+    return tuple(
+        Sketch(branch.draft.state, branch.draft.decisions, branch.draft.width)
+        for branch in _bounded(done, limit)
+    )
 
 
-def _expand(task: SearchTask, draft: Draft, stage: str, rules: Sequence[SketchRule]) -> Expansion:
-    made: Expansion = []
-    for rule in rules:
-        condition = rule.meets(task, draft, stage)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Branch:
+    """A draft, the stage to visit next (None at the end), and how it came about."""
+
+    draft: Draft
+    stage: str | None
+    trail: Trail = ()
+
+
+def _bounded(branches: list[_Branch], limit: int) -> list[_Branch]:
+    return [branches[number] for number in select([b.trail for b in branches], limit)]
+
+
+def _expand(
+    task: SearchTask, branch: _Branch, stage: str, rules: Sequence[SketchRule]
+) -> Iterator[_Branch]:
+    for which, rule in enumerate(rules):
+        condition = rule.meets(task, branch.draft, stage)
         if condition is not Condition.SKIP:
-            made += rule.apply(task, draft, stage)
+            for number, (draft, following) in enumerate(rule.apply(task, branch.draft, stage)):
+                yield _Branch(draft, following, (*branch.trail, (stage, (which, number))))
         if condition is Condition.APPLY_AND_SKIP_REST:
             break
-    return made
 
 
 def _listed(task: SearchTask, rules: Rules) -> Iterator[SketchRule]:
