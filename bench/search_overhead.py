@@ -32,7 +32,7 @@ from tensorc.schedule.replay import replay
 from tensorc.schedule.steps import Step
 from tensorc.search.cost_model import Sample, XGBCostModel
 from tensorc.space.sketch import generate_sketches
-from tensorc.space.space import Space
+from tensorc.space.space import Rejections, Space
 from tensorc.space.task import SearchTask
 from tensorc.target import Target
 from tensorc.te.dag import ComputeDAG
@@ -64,10 +64,12 @@ class ScoringSpeed:
     Attributes:
         slowest: Candidates a second of the slowest sketch, with a population of its own.
         split: Candidates a second with one population for all sketches, as in a search.
+        rejected: Share of the rows made by sampling, mutation and crossover that was not valid.
     """
 
     slowest: float
     split: float
+    rejected: float
 
 
 def scoring_speed(task: SearchTask) -> ScoringSpeed:
@@ -77,7 +79,11 @@ def scoring_speed(task: SearchTask) -> ScoringSpeed:
     share = POPULATION // len(spaces)
     alone = [POPULATION / _scoring_seconds(space, POPULATION, rng) for space in spaces]
     together = sum(_scoring_seconds(space, share, rng) for space in spaces)
-    return ScoringSpeed(min(alone), share * len(spaces) / together)
+    for space in spaces:
+        rows = space.sample(POPULATION, rng)
+        space.crossover(space.mutate(rows, rng), rows, rng)
+    rejected = Rejections.total(space.rejections for space in spaces).rate
+    return ScoringSpeed(min(alone), share * len(spaces) / together, rejected)
 
 
 def _scoring_seconds(space: Space, count: int, rng: np.random.Generator) -> float:
@@ -173,6 +179,7 @@ def measure(count: int, trials: int) -> Iterator[Figure]:
         bar = 60_000 if code == "GMM" else 20_000
         yield Figure(f"{code}: features and scores", speed.slowest, "candidates/s", at_least=bar)
         yield Figure(f"{code}: one population for all sketches", speed.split, "candidates/s")
+        yield Figure(f"{code}: rows rejected", 100 * speed.rejected, "%")
     times = compile_times(main_dag(), target, count)
     yield Figure("matmul: steps to text, median", 1e3 * times.text, "ms", at_most=5)
     yield Figure("matmul: steps to text, processor time", 1e3 * times.text_cpu, "ms")

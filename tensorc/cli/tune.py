@@ -100,10 +100,9 @@ def print_result(console: Console, subject: Workload, result: TuneResult, peak: 
     console.print(Text(", ".join(parts), style="bold"), soft_wrap=True)
     if result.definition != GIVEN:
         console.print(f"By another algorithm: {result.definition}.", soft_wrap=True)
-    console.print(
-        f"{result.trials} trials, {len(result.history)} improvements; ended: {result.stopped}.",
-        soft_wrap=True,
-    )
+    rejected = f"{100 * result.rejection_rate:.1f}% of random changes rejected unmeasured"
+    counts = f"{result.trials} trials, {len(result.history)} improvements, {rejected}"
+    console.print(f"{counts}; ended: {result.stopped}.", soft_wrap=True)
     progress.print_errors(console, result.errors, result.first_messages)
 
 
@@ -120,6 +119,7 @@ def write_report(
         "peak_gflops": peak,
         "definition": result.definition,
         "trials": result.trials,
+        "rejection_rate": result.rejection_rate,
         "stopped": result.stopped,
         "history": [list(point) for point in result.history],
         "failures": [list(failure) for failure in failures_of(result)],

@@ -18,6 +18,7 @@ from tensorc.driver.compile import (
     compile_state,
     names_of,
 )
+from tensorc.driver.limits import compute_limit
 from tensorc.measure.measurer import Measurer
 from tensorc.measure.options import MeasureOptions
 from tensorc.measure.reference import make_alternative, make_task
@@ -43,6 +44,7 @@ from tensorc.space.definitions.definition import (
 from tensorc.space.definitions.rules import DEFINITION_RULES
 from tensorc.space.features.program import program_features
 from tensorc.space.sketch import Rules
+from tensorc.space.space import Rejections
 from tensorc.space.task import SearchTask
 from tensorc.target import Target
 from tensorc.te.dag import ComputeDAG
@@ -76,6 +78,8 @@ class TuneResult:
         dag: The computation, by the definition that won; the schedule is one of it.
         target: What it was tuned for.
         constants: The data of inputs that are constant, by name, where it was given.
+        rejection_rate: Share of the candidates made by chance that broke a constraint; those were
+            neither described nor proposed.
         definition: The name of the definition that won, `as given` for the computation itself.
     """
 
@@ -91,6 +95,7 @@ class TuneResult:
     dag: ComputeDAG = field(repr=False)
     target: Target = field(repr=False)
     constants: Mapping[str, Array] = field(repr=False, default_factory=dict)
+    rejection_rate: float = 0.0
     definition: str = GIVEN
 
     @property
@@ -138,8 +143,10 @@ def tune(
         tensors: The inputs and outputs in call order, or a `ComputeDAG`.
         target: The backend and machine.
         trials: Candidates to measure in all; None for no limit.
-        time_budget: Seconds for the search; None for no limit. The final rounds come on top: some
-            15 % of it, unless twice the fastest few takes longer.
+        time_budget: Seconds for the search; None for no limit. Where it is the only limit, the
+            search ends earlier when nothing gets better (`search.tuner.TuneOptions`); in any case
+            it does when the best is within 3 % of what the machine can do. The final rounds come on
+            top: some 15 % of it, unless twice the fastest few takes longer.
         seed: Of everything random, a non-negative number.
         database: Where records are kept, a path or an open `Database`.
         early_stopping: Stop after so many trials without a better one.
@@ -189,22 +196,27 @@ def tune(
             seed=seed,
         )
         tasks = [task, *(make_alternative(task, way.dag, tolerance) for way in ways[1:])]
-        watched = Watched(measure or stack.enter_context(Measurer(tasks)).stream, records)
+        quick = measure or stack.enter_context(Measurer(tasks)).stream
+        watched = Watched(quick, records)
+        is_known = measure is None and len(ways) == 1
         if known is None:
             known = () if model is not None else estimates(machine)
         generator = np.random.default_rng(seed)
+        spaces = [
+            candidates
+            for way in ways
+            for candidates in Candidates.of(replace(what, dag=way.dag), rules)
+        ]
         search = Search(
-            [
-                candidates
-                for way in ways
-                for candidates in Candidates.of(replace(what, dag=way.dag), rules)
-            ],
+            spaces,
             model or best_available(generator, machine.num_cores, known),
             watched,
             options,
             task.key,
             callbacks,
             estimate=next(iter(known), None),
+            limit=compute_limit(what) if is_known else None,
+            confirm=quick,
         )
         search.resume(records.earlier())
         search.run()
@@ -230,6 +242,7 @@ def tune(
         dag=winner.dag,
         target=machine,
         constants=data,
+        rejection_rate=Rejections.total(one.space.rejections for one in spaces).rate,
         definition=winner.name,
     )
 

@@ -13,12 +13,21 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import median
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from tensorc.search.cost_model import CostModel, Estimate, Sample
-from tensorc.search.evolution import EvolutionOptions, Measured, Rows, Space, foresee, propose
+from tensorc.search.evolution import (
+    Candidate,
+    EvolutionOptions,
+    Measured,
+    Rows,
+    Space,
+    foresee,
+    propose,
+)
 from tensorc.support.errors import OptionError
 
 # What a space makes of a row and a machine measures: a schedule, or one of a certain definition.
@@ -53,6 +62,13 @@ class TunedSpace(Space, Protocol):
 
 
 Measure = Callable[[Sequence[Steps]], Iterable[Outcome]]
+# How near to the machine's limit the search ends.
+NEAR = 0.03
+# What counts as a gain; without one for so many trials, and for half of all, the run has settled.
+GAIN = 0.01
+SETTLED = 128
+# How often the best is measured again before it is believed to be at the limit.
+_CONFIRMATIONS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +77,9 @@ class TuneOptions:
 
     Attributes:
         trials: Candidates to measure in all, those of an earlier run included; None for no limit.
-        time_budget: Seconds after which nothing more is measured; None for no limit.
+        time_budget: Seconds after which nothing more is measured; None for no limit. Where it is
+            the only limit, the run also ends when nothing gets better: no gain of more than 1 % in
+            128 trials and in half of all trials, and none that the model expects.
         seed: Of everything random.
         early_stopping: Stop after so many trials without a better one; None for never.
         round_size: Candidates of a round.
@@ -87,6 +105,11 @@ class TuneOptions:
             raise OptionError(
                 "Cannot tune without end: expected 'trials', 'time_budget' or 'early_stopping'."
             )
+
+    @property
+    def may_settle(self) -> bool:
+        """Whether the run ends when nothing gets better."""
+        return self.trials is None and self.early_stopping is None
 
     def room(self, measured: int) -> float:
         """Return how many more candidates may be measured; infinity without a limit."""
@@ -146,6 +169,9 @@ class Search:
         measure: Measures schedules and yields the outcomes in their order.
         options: When to stop, and how to search.
         estimate: What ranks candidates until the model is trained; None for nothing.
+        limit: Measures the machine now and returns the seconds that no program can beat; None if
+            that is not known.
+        confirm: Measures schedules again that are no trials; None to do so by `measure`.
         task: A name for the samples of the model.
         trials: What was measured, in order; begin with those of an earlier run.
         history: (trial, elapsed seconds, best latency so far), one for each improvement.
@@ -162,7 +188,13 @@ class Search:
     history: list[tuple[int, float, float]] = field(default_factory=list)
     stopped: str = ""
     estimate: Estimate | None = None
+    limit: Callable[[], float] | None = None
+    confirm: Measure | None = None
     _begun: float = 0.0
+    _limit: float = 0.0
+    _doubted: Steps | None = None
+    _gain: tuple[int, float] = (0, math.inf)
+    _expects_gain: bool = True
     _best: Trial | None = None
     _errors: Counter[str] = field(default_factory=Counter)
     _samples: list[Sample | None] = field(default_factory=list)
@@ -186,6 +218,7 @@ class Search:
         """
         self._begun = time.monotonic()
         try:
+            self._limit = self.limit() if self.limit is not None else 0.0
             while not self._finished():
                 if not self._round():
                     self.stopped = "every candidate has been measured"
@@ -225,6 +258,10 @@ class Search:
             self.stopped = "the time is used up"
         elif options.early_stopping is not None and self._stale() >= options.early_stopping:
             self.stopped = f"nothing better in {options.early_stopping} trials"
+        elif options.may_settle and self._has_settled():
+            self.stopped = f"nothing {GAIN:.0%} better in {len(self.trials) - self._gain[0]} trials"
+        elif self._is_at_the_limit():
+            self.stopped = f"within {NEAR:.0%} of the machine's limit"
         return bool(self.stopped)
 
     def _out_of_time(self) -> bool:
@@ -234,6 +271,37 @@ class Search:
     def _stale(self) -> int:
         """Trials since the best one."""
         return len(self.trials) - (self.history[-1][0] if self.history else 0)
+
+    def _has_settled(self) -> bool:
+        """Whether nothing got better for long, and the model expects nothing better."""
+        count = len(self.trials)
+        return not self._expects_gain and count - self._gain[0] >= max(SETTLED, count / 2)
+
+    def _is_at_the_limit(self) -> bool:
+        """Whether the best is so near that no other can be much better, and not by luck."""
+        best = self._best
+        if self.limit is None or best is None or best.steps == self._doubted:
+            return False
+        if (best.latency or math.inf) > (1.0 + NEAR) * self._limit:
+            return False
+        again = (self.confirm or self.measure)([best.steps] * _CONFIRMATIONS)
+        figures = [outcome.latency for outcome in again if outcome.latency is not None]
+        self._limit = self.limit()
+        if len(figures) == _CONFIRMATIONS and median(figures) <= (1.0 + NEAR) * self._limit:
+            return True
+        self._doubted = best.steps
+        return False
+
+    def _expect(self, chosen: Sequence[Candidate]) -> None:
+        """Note whether the model expects one of those chosen to be better than the best."""
+        best = self._best
+        scores = [c.score for c in chosen if not math.isnan(c.score)]
+        if not self.model.is_trained or best is None or best.space is None or not scores:
+            self._expects_gain = True
+            return
+        features = self.spaces[best.space].features(_row(best)[None])
+        known = float(self.model.predict(features)[0])
+        self._expects_gain = max(scores) > known + GAIN * abs(known)
 
     def _round(self) -> bool:
         """Propose and measure one round, or what an earlier run left of it; False if empty."""
@@ -251,6 +319,7 @@ class Search:
             self.options.evolution,
             self.estimate,
         )
+        self._expect(chosen)
         present = {(t.space, t.key) for t in self.trials[len(before) :]}
         chosen = [c for c in chosen if (c.space, c.key) not in present]
         chosen = chosen[: int(min(len(chosen), self.options.room(len(self.trials))))]
@@ -279,6 +348,8 @@ class Search:
         elif self._best is None or trial.latency < (self._best.latency or 0.0):
             self._best = trial
             self.history.append((len(self.trials), elapsed, trial.latency))
+            if trial.latency < (1.0 - GAIN) * self._gain[1]:
+                self._gain = len(self.trials), trial.latency
         if self._begun:
             self._tell(elapsed)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -34,6 +35,35 @@ _TRIES = 3
 _LARGE_BLOCK = 31 << 20
 
 
+@dataclass(slots=True)
+class Rejections:
+    """How many rows were made by chance, and how many broke a constraint: those are not proposed.
+
+    Attributes:
+        made: All of them, those that were made again included.
+        rejected: Those that were not valid.
+    """
+
+    made: int = 0
+    rejected: int = 0
+
+    def count(self, valid: np.ndarray) -> None:
+        """Add rows that were just made."""
+        self.made += len(valid)
+        self.rejected += len(valid) - int(np.count_nonzero(valid))
+
+    @classmethod
+    def total(cls, parts: Iterable[Rejections]) -> Rejections:
+        """The sum over several spaces."""
+        listed = list(parts)
+        return cls(sum(part.made for part in listed), sum(part.rejected for part in listed))
+
+    @property
+    def rate(self) -> float:
+        """The share of rows that were rejected; 0 where none were made."""
+        return self.rejected / max(self.made, 1)
+
+
 class Space:
     """The candidates of one sketch.
 
@@ -47,6 +77,7 @@ class Space:
         draft: The sketch with the choices of the population rules.
         columns: What the columns mean, and which values they may take.
         constraints: What columns owe each other.
+        rejections: How many rows were made so far, and how many of them were not valid.
     """
 
     def __init__(self, task: SearchTask, sketch: Sketch) -> None:
@@ -63,6 +94,7 @@ class Space:
             budgets = (*budgets, self._shared)
         self.constraints = Constraints(budgets, column_bounds(self.draft, self.columns))
         self._canonical = Canonical.of(task, self.draft, self.columns, self.constraints)
+        self.rejections = Rejections()
         self._plan: Plan | None = None
         generator = np.random.default_rng(7)
         self._factors: Rows = generator.integers(1, 2**62, self.columns.width) | 1
@@ -75,15 +107,23 @@ class Space:
         """Draw rows."""
         keep_freed_memory()
         rows = self._draw(count, rng)
+        valid = self._judged(rows)
         for _ in range(_TRIES):
-            bad = np.flatnonzero(~self.valid(rows))
+            bad = np.flatnonzero(~valid)
             if not len(bad):
                 break
             rows[bad] = self._draw(len(bad), rng)
-        bad, good = np.flatnonzero(~self.valid(rows)), np.flatnonzero(self.valid(rows))
+            valid[bad] = self._judged(rows[bad])
+        bad, good = np.flatnonzero(~valid), np.flatnonzero(valid)
         if len(bad) and len(good):  # rare, on GPUs only: take what is known to fit
             rows[bad] = rows[good[rng.integers(0, len(good), len(bad))]]
         return self.canonical(rows)
+
+    def _judged(self, rows: Rows) -> np.ndarray:
+        """Which of the rows that were just made are valid; the others are counted."""
+        valid = self.valid(rows)
+        self.rejections.count(valid)
+        return valid
 
     def _draw(self, count: int, rng: np.random.Generator) -> Rows:
         rows = self.constraints.repair(sample(self.columns, self._groups, count, rng))
@@ -96,7 +136,7 @@ class Space:
         for _ in range(_TRIES):
             old = rows[todo]
             new = self.constraints.repair(change_one(self.columns, old, rng))
-            done = self.valid(new) & (new != old).any(axis=1)
+            done = self._judged(new) & (new != old).any(axis=1)
             result[todo[done]] = new[done]
             todo = todo[~done]
             if not len(todo):
@@ -106,7 +146,7 @@ class Space:
     def crossover(self, first: Rows, second: Rows, rng: np.random.Generator) -> Rows:
         """Take each decision from one of two parents; the first parent if that is not valid."""
         child = self.constraints.repair(cross(self.columns, first, second, rng))
-        valid = self.valid(child)
+        valid = self._judged(child)
         return self.canonical(np.where(valid[:, None], child, first))
 
     def keys(self, rows: Rows) -> Rows:

@@ -153,3 +153,74 @@ def test_a_schedule_measured_twice_counts_once_with_its_better_figure():
 def test_negative_limits_are_refused(option):
     with pytest.raises(OptionError, match=f"'{option}' of at least 0, got -1"):
         TuneOptions(**{option: -1})
+
+
+class Limit:
+    """A machine's limit that was read so many times."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.readings = seconds, 0
+
+    def __call__(self) -> float:
+        self.readings += 1
+        return self.seconds
+
+
+def test_the_search_ends_near_the_limit_of_the_machine():
+    machine, limit = Machine(GridSpace(width=2, base=4)), Limit(1e-3)
+    run = search(machine, trials=10_000, model=RandomCostModel(np.random.default_rng(0)))
+    run.limit = limit
+    run.run()
+    assert run.stopped == "within 3% of the machine's limit"
+    assert run.best.latency == pytest.approx(1e-3)
+    assert machine.seen[-3:] == [run.best.steps] * 3  # measured again, and that is no trial
+    assert limit.readings == 2
+
+
+def test_one_lucky_figure_does_not_end_the_search():
+    machine = Machine(GridSpace())
+
+    def lucky(batch):
+        for number, outcome in enumerate(machine(batch), len(machine.seen)):
+            yield Outcome(outcome.latency / 1000) if number == 2 else outcome
+
+    run = search(machine, trials=24)
+    run.measure, run.confirm, run.limit = lucky, machine, Limit(1e-3)
+    run.run()
+    assert run.stopped == "all trials are done"
+    assert machine.seen.count(run.best.steps) == 1 + 3  # doubted once and for all
+
+
+def test_a_disturbed_reading_of_the_limit_does_not_end_the_search():
+    readings = iter([1.0, 1e-9, 1e-9])
+    run = search(Machine(GridSpace()), trials=24)
+    run.limit = lambda: next(readings)
+    run.run()
+    assert run.stopped == "all trials are done"
+
+
+def test_with_time_only_the_search_ends_when_nothing_gets_better():
+    run = tuned(Machine(GridSpace(width=4, base=8)), trials=None, time_budget=60.0)
+    assert run.stopped.startswith("nothing 1% better in ")
+    assert len(run.trials) >= 128
+    assert run.best.latency == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize("limits", [{"trials": 300}, {"trials": None, "early_stopping": 250}])
+def test_with_another_limit_it_does_not(limits):
+    run = tuned(Machine(GridSpace(width=4, base=8)), time_budget=60.0, **limits)
+    assert len(run.trials) >= 250
+
+
+def test_it_does_not_while_the_model_expects_more():
+    class Optimist(RandomCostModel):
+        is_trained = True
+        calls = 0
+
+        def predict(self, features):
+            self.calls += 1
+            return np.arange(float(len(features))) * self.calls
+
+    model = Optimist(np.random.default_rng(0))
+    run = tuned(Machine(GridSpace(width=4, base=8)), trials=None, time_budget=3.0, model=model)
+    assert not run.stopped.startswith("nothing")

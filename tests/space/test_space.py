@@ -18,7 +18,7 @@ from tensorc.schedule.steps import (
     SplitStep,
 )
 from tensorc.space.decisions import Rows
-from tensorc.space.space import Space
+from tensorc.space.space import Rejections, Space
 from tests.space.workloads import CPU, GPU, SMALL, spaces
 from tests.te import workloads
 
@@ -205,3 +205,24 @@ def test_tiles_of_bytes_are_up_to_four_vectors_wide() -> None:
     widths = {t.tile.iterator: t.inner.tolist() for t in space.columns.tiles}
     assert widths["j"] == [64, 128, 192, 256]
     assert max(widths["i"]) <= 64
+
+
+@pytest.mark.parametrize(("target", "most"), [(CPU, 0.35), (GPU, 0.7)])
+def test_rejected_rows_are_counted_and_never_returned(target: str, most: float) -> None:
+    for space in spaces(SMALL["matmul"](), target):
+        assert space.rejections.rate == 0.0
+        rows = population(space, 512)
+        assert space.valid(rows).all()
+        assert space.rejections.made >= 3 * 512
+        assert 0.0 <= space.rejections.rate < most
+    total = Rejections.total([Rejections(10, 1), Rejections(30, 9)])
+    assert total.rate == 0.25
+
+
+def test_a_row_that_breaks_a_constraint_is_counted_as_rejected() -> None:
+    (space, *_) = spaces(SMALL["matmul"](), CPU)
+    rows = space.sample(8, np.random.default_rng(0))
+    before = space.rejections.rejected
+    broken = np.full_like(rows, 10**6)
+    space.rejections.count(space.valid(np.concatenate([rows, broken])))
+    assert space.rejections.rejected == before + 8
