@@ -170,9 +170,7 @@ class _Builder:
                 placed, stored[0], loaded, by_variable, lanes
             )
             if not resident:
-                tile = find_tile(
-                    placed, placement.ranges, placement.definitions, placement.fusions, lanes
-                )
+                tile = find_tile(placed, lanes)
         buffers = tuple(view.buffer for view in views)
         tiles: tuple[Buffer, ...] = ()
         if tile is not None:

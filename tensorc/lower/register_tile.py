@@ -11,14 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from tensorc.arith.affine import Range
-from tensorc.ir.affine import Affine, affine_variables
-from tensorc.ir.func import Buffer
+from tensorc.ir.affine import Affine, affine_variables, coefficient, from_terms
 from tensorc.ir.stmt import ForKind
-from tensorc.lower.instance import Fusion, Leaf
+from tensorc.lower.instance import Leaf
 from tensorc.lower.placement import Placed
-from tensorc.lower.regions import Surroundings, relax
-from tensorc.lower.storage import View, dense_strides, flatten
+from tensorc.lower.storage import dense_strides
 
 # Vectors in a tile. More than the registers of any target, so that the search may find out what
 # spilling costs; few enough for the generated text.
@@ -29,7 +26,11 @@ MAX_UNROLLED_VECTORS = 8
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """Accumulators begin at loop `start`; `shape` and flat `index` of the running value."""
+    """Accumulators begin at loop `start`; `shape` and flat `index` of the running value.
+
+    The dimensions are the loops, whatever axes they walk, the one of the lanes innermost: lanes are
+    neighbours also where those of the output are far apart.
+    """
 
     start: int
     shape: tuple[int, ...]
@@ -43,38 +44,20 @@ def is_constant_once_unrolled(leaf: Leaf, lanes: int) -> bool:
     return leaf.extent <= 1 or leaf.kind is ForKind.UNROLLED
 
 
-def find_tile(
-    placed: Placed,
-    ranges: Mapping[str, Range],
-    definitions: Mapping[str, Affine],
-    fusions: Sequence[Fusion],
-    lanes: int,
-) -> Tile | None:
+def find_tile(placed: Placed, lanes: int) -> Tile | None:
     """The register tile of a reducing stage, None if its loops leave none."""
     leaves = placed.instance.leaves
     start = _tile_start(leaves, lanes)
     if start is None:
         return None
-    inner = {leaf.var: leaf for leaf in leaves[start:] if not leaf.reduce}
-    for leaf in leaves[start:]:
-        for name, definition in leaf.lets:
-            if any(v not in inner for v in affine_variables(definition)) and not leaf.reduce:
-                return None  # what is inside depends on a loop outside
-            if not leaf.reduce:
-                inner[name] = leaf
-    fixed = frozenset(v for v in ranges if v not in inner)
-    around = Surroundings(fixed, ranges, definitions)
-    spans = [relax(placed.instance.values[axis], around) for axis in placed.op.axes]
-    shape = tuple(span.extent for span in spans)
-    base = tuple(span.start for span in spans)
-    view = View(Buffer("tile", shape, placed.op.dtype, "stack"), base, dense_strides(shape))
-    index = flatten(view, [placed.instance.values[a] for a in placed.op.axes], fusions)
-    if any(v not in inner for v in affine_variables(index)):
-        return None
-    # Elements that are walked in steps leave gaps in the tile, which take no registers.
-    held = min(prod(shape), prod(leaf.extent for leaf in leaves[start:] if not leaf.reduce))
-    vectors = -(-held // lanes) if _has_vectors(leaves[start:]) else held
-    return Tile(start, shape, index) if 0 < vectors <= MAX_VECTORS else None
+    inner = [leaf for leaf in leaves[start:] if not leaf.reduce]
+    inner.sort(key=lambda leaf: leaf.kind is ForKind.VECTORIZED)
+    shape = tuple(leaf.extent for leaf in inner)
+    strides = dict(zip((leaf.var for leaf in inner), dense_strides(shape), strict=True))
+    index = from_terms(0, {leaf.var: strides[leaf.var] for leaf in inner if leaf.extent > 1})
+    held = prod(shape)
+    vectors = -(-held // lanes) if _has_vectors(inner) else held
+    return Tile(start, shape or (1,), index) if 0 < vectors <= MAX_VECTORS else None
 
 
 def _has_vectors(leaves: Sequence[Leaf]) -> bool:
@@ -109,8 +92,14 @@ def stays_in_registers(
     by_variable: Mapping[str, Leaf],
     lanes: int,
 ) -> bool:
-    """Whether a stage's own buffer is a register tile already: every index constant."""
+    """Whether a stage's own buffer is a register tile already: every index constant.
+
+    Lanes that are far apart in it are not in one register.
+    """
     if prod(placed.extents) > MAX_VECTORS * lanes:
+        return False
+    vectors = [x for x in placed.instance.leaves if x.kind is ForKind.VECTORIZED and x.extent > 1]
+    if any(abs(coefficient(stored, x.var)) > 1 for x in vectors):
         return False
     own = frozenset(placed.outer)
     return all(

@@ -14,7 +14,7 @@ from tensorc.schedule.stage import IterKind
 
 Rows: TypeAlias = NDArray[np.int64]
 ChoiceKind: TypeAlias = Literal["location", "parallel", "vectorize", "unroll", "threads", "vector"]
-TileRole: TypeAlias = Literal["levels", "lanes", "chunk", "factor"]
+TileRole: TypeAlias = Literal["levels", "across", "lanes", "chunk", "factor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,9 @@ class Tile:
         extent: Its extent; 1 for a loop of no iterations.
         first: The first of its columns.
         count: How many columns it has.
-        role: What it is for: the levels of a tiled stage, the vector loop of an untiled reduction,
-            the part of a row that one core takes, or a factored reduction.
+        role: What it is for: the levels of a tiled stage, such levels with the vectors along this
+            axis although it is not the last, the vector loop of an untiled reduction, the part of
+            a row that one core takes, or a factored reduction.
     """
 
     stage: str

@@ -86,8 +86,13 @@ def register_tiles(draft: Draft, stage: str) -> list[Tile]:
 
 
 def vector_tile(tiles: Iterable[Tile]) -> Tile | None:
-    """The tile whose innermost loop is vectorised: the last axis that is more than a point."""
-    return next((t for t in reversed(list(tiles)) if t.extent > 1), None)
+    """The tile whose innermost loop is vectorised.
+
+    It is the one that a rule has put across the others, or the last axis that is more than a point.
+    """
+    last_first = [t for t in reversed(list(tiles)) if t.extent > 1]
+    across = (t for t in last_first if t.role == "across")
+    return next(across, last_first[0] if last_first else None)
 
 
 def is_around_unrolled(draft: Draft, tile: Tile) -> bool:

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import prod
 
+from tensorc.arith.affine import substitute
 from tensorc.arith.sizes import Size
-from tensorc.ir.affine import Affine, FloorDiv, affine_variables, atom_variables, variable
+from tensorc.ir.affine import (
+    Affine,
+    FloorDiv,
+    add,
+    affine_variables,
+    atom_variables,
+    coefficient,
+    scale,
+    variable,
+)
 from tensorc.ir.expr import Select
 from tensorc.ir.visit import walk_expr
 from tensorc.schedule.access import accesses, body_of
@@ -21,9 +32,9 @@ def flat_stride(indices: Sequence[Affine], shape: Sequence[Size], axis: str) -> 
     """Elements between neighbours along `axis`; None if it is inside another atom."""
     total: Size = 0
     for d, index in enumerate(indices):
-        for atom, coefficient in index.terms:
+        for atom, factor in index.terms:
             if atom == axis and isinstance(atom, str):
-                total = total + coefficient * prod(shape[d + 1 :])
+                total = total + factor * prod(shape[d + 1 :])
             elif not isinstance(atom, str) and axis in atom_variables(atom):
                 return None
     return total
@@ -86,3 +97,31 @@ def contiguous_run(state: State, stage: str) -> int:
             break
         run += 1
     return run
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """How a read moves along an axis: `step` elements of one of its dimensions."""
+
+    dimension: int
+    step: int
+
+
+def walk_along(indices: Sequence[Affine], axis: str, phases: int = 1) -> Walk | None:
+    """How a read moves along an axis, or along one of its phases; None if not in even steps.
+
+    A step of 0 means that it stands still.
+    """
+    phase = f"{axis}.1"
+    inner = {axis: add(scale(variable(axis), phases), variable(phase))} if phases > 1 else {}
+    moving = Walk(0, 0)
+    for d, index in enumerate(indices):
+        along = substitute(index, inner, {phase: (0, phases - 1)})
+        step = coefficient(along, axis)
+        rest = Affine(along.const, tuple(t for t in along.terms if t[0] != axis))
+        if axis in affine_variables(rest) or not isinstance(step, int):
+            return None
+        if step and moving.step:
+            return None
+        moving = Walk(d, step) if step else moving
+    return moving

@@ -128,6 +128,28 @@ def test_a_tile_inside_outer_reduction_loops_is_copied_in_and_out(golden: Golden
     )  # fmt: skip
 
 
+ACROSS = (
+    SplitStep("C", "i", (16,)),
+    ReorderStep("C", ("i.0", "k", "j", "i.1")),
+    unroll("C", "j"),
+    vectorize("C", "i.1"),
+)
+
+
+def test_accumulators_across_the_rows_of_the_output_are_whole_vectors(golden: GoldenFile) -> None:
+    check(golden, "across_rows", matmul(40, 3, 5), *ACROSS)
+
+
+def test_lanes_far_apart_in_a_small_buffer_are_accumulated_in_a_tile(golden: GoldenFile) -> None:
+    A, B, C = matmul(32, 3, 5)
+    D = te.compute((32, 3), lambda i, j: te.max(C[i, j], 0.0), name="D")
+    check(
+        golden, "across_rows_of_a_buffer", [A, B, D], *ACROSS,
+        SplitStep("D", "i", (16,)), ReorderStep("D", ("i.0", "i.1", "j")), unroll("D", "i.1"),
+        unroll("D", "j"), ComputeAtStep("C", "D", "i.0"),
+    )  # fmt: skip
+
+
 def padded_conv(size: int, channels: int) -> list[Tensor]:
     X = te.placeholder((size, size, 2), name="X")
     W = te.placeholder((3, 3, 2, channels), name="W")

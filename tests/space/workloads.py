@@ -40,10 +40,25 @@ def depthwise(size: int, channels: int) -> list[Tensor]:
     return [data, kernel, topi.depthwise_conv2d_nhwc(data, kernel, stride=1, padding=1)]
 
 
-def transposed(kernel: int, stride: int, padding: int) -> list[Tensor]:
-    data = te.placeholder((1, 3, 4, 5), name="data")
-    weight = te.placeholder((kernel, kernel, 5, 24), name="weight")
+def transposed(kernel: int, stride: int, padding: int, outputs: int = 24) -> list[Tensor]:
+    size = (3, 4) if outputs == 24 else (3, 16)
+    data = te.placeholder((1, *size, 5), name="data")
+    weight = te.placeholder((kernel, kernel, 5, outputs), name="weight")
     return [data, weight, topi.conv2d_transpose_nhwc(data, weight, stride, padding)]
+
+
+def conv2d_nchw(inputs: int, outputs: int, size: int) -> list[Tensor]:
+    data = te.placeholder((1, inputs, size, size), name="data")
+    weight = te.placeholder((outputs, inputs, 3, 3), name="weight")
+    return [data, weight, topi.conv2d_nchw(data, weight, 1, 1)]
+
+
+def few_channels(stride: int, *, relu: bool = False) -> list[Tensor]:
+    """A convolution of 32 columns whose output has three channels."""
+    data = te.placeholder((1, 6, 32 * stride, 5), name="data")
+    weight = te.placeholder((3, 3, 5, 3), name="weight")
+    result = topi.conv2d_nhwc(data, weight, stride, 1)
+    return [data, weight, topi.relu(result) if relu else result]
 
 
 SMALL: Final[dict[str, Callable[[], list[Tensor]]]] = {
@@ -56,6 +71,10 @@ SMALL: Final[dict[str, Callable[[], list[Tensor]]]] = {
     "conv_nhwc": lambda: conv2d_nhwc(1, 6, 4, 136),
     "transposed": lambda: transposed(4, 2, 1),
     "odd_transposed": lambda: transposed(5, 3, 1),
+    "few_channels": lambda: transposed(4, 2, 1, 3),
+    "narrow_matmul": lambda: ansor.matmul(40, 3, 20),
+    "narrow_conv": lambda: conv2d_nchw(6, 24, 7),
+    "strided_conv": lambda: few_channels(2, relu=True),
     "depthwise": lambda: depthwise(8, 24),
     "winograd": lambda: ansor.conv2d_winograd_nhwc(1, 8, 8, 8, 16, 3, 1, 1),
     "max_pool": lambda: ansor.max_pool2d(1, 6, 10, 16, 1),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tensorc.schedule.stage import IterKind
 from tensorc.schedule.steps import FollowSplitStep, ReorderStep
+from tensorc.space.decisions import TileRole
 from tensorc.space.draft import Condition, Draft, Expansion
 from tensorc.space.inquiries import needs_tiling
 from tensorc.space.task import SearchTask
@@ -16,12 +17,17 @@ _WHOLE = "auto_scheduler_no_split_at_inner"
 
 
 def tile(
-    draft: Draft, stage: str, structure: str, outside: Sequence[str] = ()
+    draft: Draft,
+    stage: str,
+    structure: str,
+    outside: Sequence[str] = (),
+    across: str | None = None,
 ) -> tuple[Draft, tuple[int | None, ...]]:
     """Split every loop as often as its letter occurs and put level inside level.
 
     Axes of the attribute `auto_scheduler_no_split_at_inner` stay whole in the innermost level,
-    loops in `outside` stay whole around the first level of their kind.
+    loops in `outside` stay whole around the first level of their kind. Vectors lie along the loop
+    `across`, if there is one, which is then the innermost.
 
     Returns:
         The draft, and for each spatial axis the number of the step that split it, None if whole.
@@ -42,7 +48,8 @@ def tile(
             continue
         names[i.kind].append(i.name)
         letter = "S" if i.kind is IterKind.SPATIAL else "R"
-        draft = draft.tile(stage, i.name, structure.count(letter) - 1)
+        role: TileRole = "across" if i.name == across else "levels"
+        draft = draft.tile(stage, i.name, structure.count(letter) - 1, role)
     order: list[str] = []
     for place, letter in enumerate(structure):
         kind = _KINDS[letter]
@@ -50,7 +57,10 @@ def tile(
             order += around[kind]
         if letter not in structure[place + 1 :]:
             order += inner[kind]
-        order += [f"{name}.{structure[:place].count(letter)}" for name in names[kind]]
+        level = names[kind]
+        if letter not in structure[place + 1 :]:
+            level = sorted(level, key=lambda name: name == across)
+        order += [f"{name}.{structure[:place].count(letter)}" for name in level]
     return draft.do(ReorderStep(stage, tuple(order))), tuple(splits)
 
 

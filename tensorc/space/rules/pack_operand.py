@@ -43,9 +43,12 @@ class PackOperand:
             unsure = Condition.APPLY if panels else Condition.SKIP
             return Condition.APPLY_AND_SKIP_REST if surely else unsure
         panel = _panel(draft, stage)
-        if panel is None or _reuse(draft, stage) < _LEAST_REUSE:
-            return Condition.SKIP
         op = draft.op(stage)
+        if panel is None:
+            return Condition.SKIP
+        chosen = panel.tile.role == "across" and panel.dimension != len(op.shape) - 1
+        if not chosen and _reuse(draft, stage) < _LEAST_REUSE:
+            return Condition.SKIP
         if panel.dimension != len(op.shape) - 1:
             return Condition.APPLY_AND_SKIP_REST  # without it every vector is gathered
         near = op.shape[-1] * op.dtype.itemsize <= _NEAR_ROWS

@@ -18,6 +18,7 @@ from tensorc.space.rules.inline_transposition import InlineTransposition
 from tensorc.space.rules.keep_constant import KeepConstant
 from tensorc.space.rules.multi_level_tiling import MultiLevelTiling
 from tensorc.space.rules.multi_level_tiling_with_fusion import MultiLevelTilingWithFusion
+from tensorc.space.rules.pack_across import PackAcross
 from tensorc.space.rules.pack_operand import PackOperand
 from tensorc.space.rules.simplify_compute_with_const_tensor import SimplifyComputeWithConstTensor
 from tensorc.space.rules.skip_stage import SkipStage
@@ -25,6 +26,7 @@ from tensorc.space.rules.special_compute_location import SpecialComputeLocation
 from tensorc.space.rules.split_phases import SplitPhases
 from tensorc.space.rules.tile_reduction import TileReduction
 from tensorc.space.rules.tile_transposition import TileTransposition
+from tensorc.space.rules.vectorize_across import VectorizeAcross
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +67,12 @@ _ANSOR: Final = RuleSet(
 # Ansor's and what it lacks: data layout and borders are part of the space (on CPUs).
 _DEFAULT: Final = RuleSet(
     cpu=(
+        PackAcross(),
         PackOperand(),
         KeepConstant(),
         InlinePadding(),
         InlineTransposition(),
+        VectorizeAcross(_CPU),
         SplitPhases(_CPU),
         TileReduction(),
         TileTransposition(),

@@ -36,21 +36,34 @@ class SplitPhases:
         """Apply to stages with reuse that add terms at multiples of a stride only."""
         if not needs_tiling(draft, stage) or is_cached(draft, stage):
             return Condition.SKIP
-        found = _phases(draft, stage) if has_reduce(draft, stage) else {}
-        spatial = set(draft.op(stage).axes) & set(found)
-        return Condition.APPLY if spatial and spatial != set(found) else Condition.SKIP
+        return Condition.APPLY if phases_of(draft, stage) else Condition.SKIP
 
     def apply(self, task: SearchTask, draft: Draft, stage: str) -> Expansion:
         """Split, and tile inside the phases."""
-        phases = _phases(draft, stage)
-        for axis, stride in phases.items():
-            draft = draft.do(SplitStep(stage, axis, (stride,)))
-        tiled, _ = tile(draft, stage, self.structure, tuple(f"{axis}.1" for axis in phases))
-        return [(tiled, draft.before(stage))]
+        return [(tile_phases(draft, stage, self.structure), draft.before(stage))]
+
+
+def tile_phases(draft: Draft, stage: str, structure: str, across: str | None = None) -> Draft:
+    """Split the axes that have phases, and tile inside; `across` is as in `tile`."""
+    phases = phases_of(draft, stage)
+    for axis, stride in phases.items():
+        draft = draft.do(SplitStep(stage, axis, (stride,)))
+    outside = tuple(f"{axis}.1" for axis in phases)
+    lanes = f"{across}.0" if across in phases else across
+    return tile(draft, stage, structure, outside, lanes)[0]
+
+
+def phases_of(draft: Draft, stage: str) -> dict[str, int]:
+    """The axes that decide whether a place is a multiple of a stride, with that stride.
+
+    There are none unless elements have phases and sum up terms of which each phase has its own.
+    """
+    found = _phases(draft, stage) if has_reduce(draft, stage) else {}
+    spatial = set(draft.op(stage).axes) & set(found)
+    return found if spatial and spatial != set(found) else {}
 
 
 def _phases(draft: Draft, stage: str) -> dict[str, int]:
-    """The axes that decide whether a place is a multiple of a stride, with that stride."""
     op = draft.op(stage)
     extents = op.extents()
     strides: dict[str, int] = {}
