@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias, assert_never
 
+from tensorc.codegen.llvm.access import Access
 from tensorc.codegen.llvm.arithmetic import binary, simple_opcode
 from tensorc.codegen.llvm.calls import call
 from tensorc.codegen.llvm.casts import cast, from_memory
-from tensorc.codegen.llvm.indices import IndexWriter, Terms, alignment
+from tensorc.codegen.llvm.indices import IndexWriter
 from tensorc.codegen.llvm.traits import has_opaque, is_safe, loads_opaquely
 from tensorc.codegen.llvm.types import (
     constant,
     memory_type,
-    needs_conversion,
     register_type,
     vector,
 )
@@ -138,67 +138,58 @@ class ExpressionWriter(IndexWriter):
 
     def _load(self, e: Load, lanes: int) -> str:
         """A load, or the value that an earlier one of this scope gave."""
-        buffer = e.buffer
-        const, terms = self.settle(e.index)
-        own = e.lanes
+        access, const = self.access(e, e.lanes)
+        own = access.lanes
         if own != lanes:
             assert own == 1, f"a load of {own} lanes cannot give {lanes}"
+        buffer = access.buffer
         if buffer.scope == "local":
-            x = self._load_new(e, const, terms)
+            x = self._load_new(access, const, e.stride)
         else:
             cache = self.scopes[-1].loads.setdefault(buffer.name, {})
-            key = (const, own, e.stride, *terms)
+            key = (access.pointer, const, own, e.stride)
             known = cache.get(key)
             if known is None:
-                known = cache[key] = self._load_new(e, const, terms)
+                known = cache[key] = self._load_new(access, const, e.stride)
             x = known
         return x if own == lanes else self.splat(x, buffer.dtype, lanes)
 
-    def _load_new(self, e: Load, const: int, terms: Terms) -> str:
-        buffer, lanes = e.buffer, e.lanes
-        if lanes > 1 and e.stride != 1:
-            return self._load_strided(e, const, terms)
-        p = self.pointer(buffer, const, terms)
-        align = alignment(buffer, const, terms)
-        x = self.op(f"load {memory_type(buffer.dtype, lanes)}, ptr {p}, align {align}")
-        return from_memory(self, x, buffer.dtype, lanes) if needs_conversion(buffer.dtype) else x
-
-    def _load_strided(self, e: Load, const: int, terms: Terms) -> str:
-        """Lanes that are not neighbours: by shuffles if they are close, else one at a time."""
-        buffer, lanes, stride = e.buffer, e.lanes, e.stride
-        of = memory_type(buffer.dtype, lanes)
-        if stride == 0:
-            one = self._load_new(Load(buffer, e.index), const, terms)
-            return self.splat(one, buffer.dtype, lanes)
-        if stride == -1:
-            const -= lanes - 1
-            p, align = self.pointer(buffer, const, terms), alignment(buffer, const, terms)
-            x = self.reverse(self.op(f"load {of}, ptr {p}, align {align}"), of, lanes)
-        elif 1 < stride <= min(MOST_SHUFFLED, lanes) and buffer.scope != "local":
-            x = self._pick(e, const, terms)  # not of registers, which are whole vectors
+    def _load_new(self, access: Access, const: int, stride: int) -> str:
+        dtype, lanes, of = access.buffer.dtype, access.lanes, access.of
+        if lanes > 1 and stride == 0:
+            lanes, of = 1, memory_type(dtype)
+        if lanes > 1 and stride != 1:
+            x = self._load_strided(access, const, stride)
         else:
-            x = "poison"
-            for lane in range(lanes):
-                at = const + lane * stride
-                p, align = self.pointer(buffer, at, terms), alignment(buffer, at, terms)
-                scalar = memory_type(buffer.dtype)
-                one = self.op(f"load {scalar}, ptr {p}, align {align}")
-                x = self.op(f"insertelement {of} {x}, {scalar} {one}, i64 {lane}")
-        return from_memory(self, x, buffer.dtype, lanes) if needs_conversion(buffer.dtype) else x
+            x = self.op(f"load {of}, {self.place(access, const)}")
+        if access.converts:
+            x = from_memory(self, x, dtype, lanes)
+        return x if lanes == access.lanes else self.splat(x, dtype, access.lanes)
 
-    def _pick(self, e: Load, const: int, terms: Terms) -> str:
+    def _load_strided(self, access: Access, const: int, stride: int) -> str:
+        """Lanes that are not neighbours: by shuffles if they are close, else one at a time."""
+        lanes, of = access.lanes, access.of
+        if stride == -1:
+            x = self.op(f"load {of}, {self.place(access, const - lanes + 1)}")
+            return self.reverse(x, of, lanes)
+        if 1 < stride <= min(MOST_SHUFFLED, lanes) and access.buffer.scope != "local":
+            return self._pick(access, const, stride)  # not of registers, which are whole vectors
+        x, scalar = "poison", memory_type(access.buffer.dtype)
+        for lane in range(lanes):
+            one = self.op(f"load {scalar}, {self.place(access, const + lane * stride)}")
+            x = self.op(f"insertelement {of} {x}, {scalar} {one}, i64 {lane}")
+        return x
+
+    def _pick(self, access: Access, const: int, stride: int) -> str:
         """Every so many elements, out of `stride` vectors; the last one ends with the last lane.
 
         The stride must not be longer than the vector: others would reach beyond that.
         """
-        buffer, lanes, stride = e.buffer, e.lanes, e.stride
-        of = memory_type(buffer.dtype, lanes)
+        lanes, of = access.lanes, access.of
         starts = [*range(0, (stride - 1) * lanes, lanes), (stride - 1) * (lanes - 1)]
         x = ""
         for number, start in enumerate(starts):
-            at = const + start
-            p, align = self.pointer(buffer, at, terms), alignment(buffer, at, terms)
-            y = self.op(f"load {of}, ptr {p}, align {align}")
+            y = self.op(f"load {of}, {self.place(access, const + start)}")
             order = []
             for lane in range(lanes):
                 offset = lane * stride - start

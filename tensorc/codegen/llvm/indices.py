@@ -4,18 +4,25 @@ A settled affine is a constant and terms `(SSA name, coefficient)`: unrolled var
 part of the constant and every `//`, `%` and opaque atom an SSA value. Each SSA value has a level,
 the scope in which it is known; sums are built level by level, constant last, so that each part
 stands outside the loops it does not depend on.
+
+Unrolled code reaches the same access many times, and only constants change: what does not is in an
+`Access`, which the scope remembers.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import reduce
+from operator import or_
 from typing import TypeAlias, assert_never
 
-from tensorc.codegen.llvm.types import memory_type
+from tensorc.codegen.llvm.access import Access
+from tensorc.codegen.llvm.types import memory_type, needs_conversion
 from tensorc.codegen.llvm.writer import Module, Writer
 from tensorc.ir.affine import Affine, Atom, FloorDiv, FloorMod, Opaque
-from tensorc.ir.expr import Expr
+from tensorc.ir.expr import Expr, Load
 from tensorc.ir.func import Buffer
+from tensorc.ir.stmt import Store
 
 Terms: TypeAlias = list[tuple[str, int]]
 
@@ -159,47 +166,72 @@ class IndexWriter(Writer, ABC):
             cache[key] = self.op_at(level, f"add nsw i64 {total}, {const}")
         return cache[key]
 
-    def pointer(self, buffer: Buffer, const: int, terms: Terms) -> str:
-        """The address of an element. Parts that vary with one loop only are built at that loop."""
+    def access(self, e: Load | Store, lanes: int) -> tuple[Access, int]:
+        """What a load or store of so many lanes accesses, and its constant part now."""
+        known = self.scopes[-1].accesses.get(id(e))
+        if known is None:
+            known = self._access(e, lanes)
+        const = known.const
+        index = self.index
+        for name, c in known.unrolled:
+            const += c * index[name]  # type: ignore[operator]  # unrolled, so an int
+        return known, const
+
+    def place(self, access: Access, const: int) -> str:
+        """The address of the element at a constant, and its alignment: `ptr %v1, align 4`."""
+        known = access.places.get(const)
+        if known is None:
+            p = access.pointer
+            if const:
+                element = memory_type(access.buffer.dtype)
+                p = self.op_at(access.level, f"getelementptr {element}, ptr {p}, i64 {const}")
+            known = f"ptr {p}, align {access.alignment(const)}"
+            access.places[const] = known
+        return known
+
+    def _access(self, e: Load | Store, lanes: int) -> Access:
+        """Settle the position of a load or store; remember it while its open part stays."""
+        buffer, affine = e.buffer, e.index
+        index = self.index
+        plain = [(x, c) for x, c in affine.terms if isinstance(x, str)]
+        unrolled = tuple((x, c) for x, c in plain if isinstance(index[x], int))
+        const, terms = self.settle(affine)
+        is_plain = len(plain) == len(unrolled) + len(terms) == len(affine.terms)
+        bits = reduce(or_, (c for _, c in terms), 0)
+        pointer = self._open_pointer(buffer, terms)
+        # Offsets are immediates of the access and stay next to it; those of register tiles vanish,
+        # so one copy at the top serves the whole function.
+        level = 0 if buffer.scope == "local" and not terms else len(self.scopes) - 1
+        made = Access(
+            buffer,
+            lanes,
+            memory_type(buffer.dtype, lanes),
+            needs_conversion(buffer.dtype),
+            affine.const if is_plain else const,
+            unrolled if is_plain else (),
+            pointer,
+            bits,
+            level,
+            self.scopes[level].places.setdefault(pointer, {}),
+        )
+        if is_plain:
+            self.scopes[-1].accesses[id(e)] = made
+        return made
+
+    def _open_pointer(self, buffer: Buffer, terms: Terms) -> str:
+        """The address at the open part. What varies with one loop only is added at that loop."""
         p = self.base[buffer.name]
         scopes = self.scopes
-        if terms:
-            key: tuple[object, ...] = (p,)
-            for x, c in terms:
-                key = (*key, x, c)
-                level = self.level[x]
-                cache = scopes[level].pointers
-                q = cache.get(key)
-                if q is None:
-                    element = memory_type(buffer.dtype)
-                    part = self._multiple(x, c)
-                    q = self.op_at(level, f"getelementptr {element}, ptr {p}, i64 {part}")
-                    cache[key] = q
-                p = q
-        if const:
-            # Offsets are immediates of the access and stay next to it; those of register tiles
-            # vanish, so one copy at the top serves the whole function.
-            level = 0 if buffer.scope == "local" and not terms else len(scopes) - 1
+        key: tuple[object, ...] = (p,)
+        for x, c in terms:
+            key = (*key, x, c)
+            level = self.level[x]
             cache = scopes[level].pointers
-            q = cache.get((p, const))
+            q = cache.get(key)
             if q is None:
                 element = memory_type(buffer.dtype)
-                q = self.op_at(level, f"getelementptr {element}, ptr {p}, i64 {const}")
-                cache[p, const] = q
+                part = self._multiple(x, c)
+                q = self.op_at(level, f"getelementptr {element}, ptr {p}, i64 {part}")
+                cache[key] = q
             p = q
         return p
-
-
-def alignment(buffer: Buffer, const: int, terms: Terms) -> int:
-    """The alignment in bytes that an element surely has.
-
-    Parameters are only aligned to their elements; other buffers start at a multiple of 64.
-    """
-    size = buffer.dtype.itemsize
-    if buffer.scope == "global":
-        return size
-    bits = const
-    for _, c in terms:
-        bits |= c
-    bits *= size
-    return min(64, bits & -bits) if bits else 64

@@ -11,7 +11,6 @@ from typing import assert_never
 
 from tensorc.codegen.llvm.casts import to_memory
 from tensorc.codegen.llvm.expressions import ExpressionWriter
-from tensorc.codegen.llvm.indices import alignment
 from tensorc.codegen.llvm.outline import LiveIn, body_header, struct_of, task, used_names
 from tensorc.codegen.llvm.traits import has_opaque
 from tensorc.codegen.llvm.transposition import load_blocks
@@ -77,29 +76,26 @@ class FunctionWriter(ExpressionWriter):
         return "\n".join([f"{header} {{", "entry:", *allocas, *lines, "  ret void", "}", ""])
 
     def _store(self, s: Store) -> None:
-        buffer, stride = s.buffer, s.stride
         lanes = self._lanes.get(id(s))
         if lanes is None:
             lanes = self._lanes[id(s)] = lanes_of(s.value)
         x = self._stored_value(s, lanes)
-        const, terms = self.settle(s.index)
-        of = memory_type(buffer.dtype, lanes)
+        access, const = self.access(s, lanes)
+        buffer, stride, of = access.buffer, s.stride, access.of
         if lanes > 1 and stride not in (1, -1):
             scalar = memory_type(buffer.dtype)
             for lane in range(lanes):
                 one = self.op(f"extractelement {of} {x}, i64 {lane}")
-                at = const + lane * stride
-                p, align = self.pointer(buffer, at, terms), alignment(buffer, at, terms)
-                self.emit(f"store {scalar} {one}, ptr {p}, align {align}")
+                self.emit(f"store {scalar} {one}, {self.place(access, const + lane * stride)}")
         else:
             if lanes > 1 and stride == -1:
                 const -= lanes - 1
                 x = self.reverse(x, of, lanes)
-            p, align = self.pointer(buffer, const, terms), alignment(buffer, const, terms)
-            self.lines.append(f"  store {of} {x}, ptr {p}, align {align}")
+            self.lines.append(f"  store {of} {x}, {self.place(access, const)}")
         if buffer.scope != "local":
             for scope in self.scopes:
-                scope.loads.pop(buffer.name, None)
+                if scope.loads:
+                    scope.loads.pop(buffer.name, None)
 
     def _stored_value(self, s: Store, lanes: int) -> str:
         """The value to store, in memory form."""
@@ -152,6 +148,8 @@ class FunctionWriter(ExpressionWriter):
         self.label(f"X{n}")
 
     def _bind_lets(self, s: For) -> None:
+        if s.lets:
+            self.scopes[-1].accesses.clear()  # what is open may be another thing now
         for name, affine in s.lets:
             const, terms = self.settle(affine)
             if not terms:
@@ -196,7 +194,8 @@ class FunctionWriter(ExpressionWriter):
         self.label(f"J{n}")
 
     def _allocate(self, buffer: Buffer) -> None:
-        """Give a buffer its address; what was loaded from one of the same name is forgotten."""
+        """Give a buffer its address; what was known of one of the same name is forgotten."""
+        self.scopes[-1].accesses.clear()
         for scope in self.scopes:
             scope.loads.pop(buffer.name, None)
         name = identifier(buffer.name)

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 
 from tensorc.codegen.llvm.casts import from_memory
 from tensorc.codegen.llvm.expressions import ExpressionWriter
-from tensorc.codegen.llvm.indices import alignment
-from tensorc.codegen.llvm.types import memory_type, needs_conversion, vector
+from tensorc.codegen.llvm.types import vector
 from tensorc.ir.expr import Expr, Load
 from tensorc.ir.stmt import For, Let, Seq, Stmt, Store
 from tensorc.ir.visit import walk_stmt
@@ -51,19 +50,16 @@ def _values(s: Stmt) -> Iterator[Expr]:
 
 def _load_block(writer: ExpressionWriter, e: Load) -> None:
     """Load the columns from the one on that the index stands at, as many as there are lanes."""
-    buffer, lanes = e.buffer, e.lanes
-    const, terms = writer.settle(e.index)
-    of = memory_type(buffer.dtype, lanes)
+    access, const = writer.access(e, e.lanes)
+    dtype, lanes, of = e.buffer.dtype, e.lanes, access.of
     rows = []
     for row in range(lanes):
-        at = const + row * e.stride
-        p, align = writer.pointer(buffer, at, terms), alignment(buffer, at, terms)
-        rows.append(writer.op(f"load {of}, ptr {p}, align {align}"))
-    cache = writer.scopes[-1].loads.setdefault(buffer.name, {})
+        place = writer.place(access, const + row * e.stride)
+        rows.append(writer.op(f"load {of}, {place}"))
+    cache = writer.scopes[-1].loads.setdefault(e.buffer.name, {})
     for number, x in enumerate(_transposed(writer, rows, of)):
-        key = (const + number, lanes, e.stride, *terms)
-        wide = needs_conversion(buffer.dtype)
-        cache[key] = from_memory(writer, x, buffer.dtype, lanes) if wide else x
+        key = (access.pointer, const + number, lanes, e.stride)
+        cache[key] = from_memory(writer, x, dtype, lanes) if access.converts else x
 
 
 def _transposed(writer: ExpressionWriter, rows: list[str], of: str) -> list[str]:

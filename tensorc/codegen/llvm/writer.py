@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from tensorc.codegen.llvm.access import Access
 from tensorc.target import Target
 
 Lines: TypeAlias = list["str | Lines"]
@@ -25,6 +26,8 @@ class Scope:
         lines: What is written inside.
         before: What is written just before the scope, in its parent.
         pointers: Addresses built, by base and the terms added so far.
+        places: Addresses with constant offsets, with their alignment, by pointer and constant.
+        accesses: What is known of loads and stores, by identity.
         integers: Index values built, by their terms.
         loads: Values loaded, by buffer name, then by position.
         values: Other values (splats), by operand.
@@ -33,6 +36,8 @@ class Scope:
     lines: Lines
     before: Lines
     pointers: dict[tuple[object, ...], str] = field(default_factory=dict)
+    places: dict[str, dict[int, str]] = field(default_factory=dict)
+    accesses: dict[int, Access] = field(default_factory=dict)
     integers: dict[tuple[object, ...], str] = field(default_factory=dict)
     loads: dict[str, dict[LoadKey, str]] = field(default_factory=dict)
     values: dict[tuple[object, ...], str] = field(default_factory=dict)
