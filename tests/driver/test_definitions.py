@@ -1,0 +1,122 @@
+"""tune() and compile() over several definitions: one search, one race, records that know which."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+import kernels_ref
+import tensorc
+from tensorc import te, topi
+from tensorc.measure.records import Database
+from tensorc.measure.result import MeasureInput, MeasureResult
+from tensorc.search.evolution import EvolutionOptions
+from tensorc.space.definitions.definition import GIVEN
+from tensorc.target import Target
+from tensorc.te.dag import ComputeDAG
+
+TARGET = Target("llvm", num_cores=1)
+SMALL = EvolutionOptions(population=48, generations=2)
+
+
+def convolution() -> ComputeDAG:
+    D, W = te.placeholder((1, 8, 8, 4), name="D"), te.placeholder((3, 3, 4, 8), name="W")
+    return ComputeDAG.of([D, W, topi.conv2d_nhwc(D, W, 1, 1)])
+
+
+class FakeMachine:
+    """Times candidates by their definition: those of the given one take `given` seconds."""
+
+    def __init__(self, given: float, stop_after: int | None = None) -> None:
+        self.given, self.stop_after = given, stop_after
+        self.seen: list[MeasureInput] = []
+
+    def __call__(self, batch) -> Iterator[MeasureResult]:
+        key = convolution().structural_hash()
+        for candidate in batch:
+            if self.stop_after is not None and len(self.seen) >= self.stop_after:
+                raise KeyboardInterrupt
+            self.seen.append(candidate)
+            base = self.given if candidate.task == key else 1e-6
+            yield MeasureResult((base * (1 + sum(map(ord, repr(candidate.steps))) % 97 / 1000),))
+
+
+def tuned(machine, **options):
+    settings = {"trials": 30, "evolution": SMALL, "measure": machine, **options}
+    return tensorc.tune(convolution(), TARGET, **settings)
+
+
+def test_the_default_tolerance_searches_the_given_definition_only():
+    machine = FakeMachine(1e-5)
+    result = tuned(machine)
+    assert {candidate.task for candidate in machine.seen} == {convolution().structural_hash()}
+    assert (result.definition, result.errors) == (GIVEN, ())
+
+
+@pytest.mark.parametrize("given", [1e-5, 1e-7])
+def test_the_definition_that_is_measured_to_be_faster_wins(given):
+    machine = FakeMachine(given)
+    result = tuned(machine, tolerance=1e-2)
+    assert len({candidate.task for candidate in machine.seen}) == 3
+    assert (result.definition == GIVEN) == (given < 1e-6)
+
+
+def test_a_run_over_several_definitions_is_resumed_from_its_records(tmp_path):
+    whole, cut = FakeMachine(1e-5), FakeMachine(1e-5, stop_after=11)
+    expected = tuned(whole, tolerance=1e-2)
+    path = tmp_path / "a.db"
+    assert tuned(cut, tolerance=1e-2, database=path).stopped == "interrupted"
+    cut.stop_after = None
+    resumed = tuned(cut, tolerance=1e-2, database=path)
+    assert cut.seen[:30] == whole.seen[:30]
+    assert (resumed.steps, resumed.definition) == (expected.steps, expected.definition)
+
+
+def test_records_belong_to_the_dag_of_their_definition(tmp_path):
+    path = tmp_path / "a.db"
+    tuned(FakeMachine(1e-5), tolerance=1e-2, database=path)
+    with Database(path) as database:
+        infos = {info.hash: info for info in database.tasks()}
+        assert len(infos) == 3
+        assert sum("winograd" in info.name for info in infos.values()) == 2
+        assert sum(not r.is_final for r in database.records(tuple(infos))) == 30
+
+
+def test_compile_takes_the_best_record_that_its_tolerance_allows(tmp_path):
+    path = tmp_path / "a.db"
+    tuned(FakeMachine(1e-5), tolerance=1e-2, database=path)
+    strict = tensorc.compile(convolution(), TARGET, database=path)
+    loose = tensorc.compile(convolution(), TARGET, database=path, tolerance=1e-2)
+    assert "tile_products" not in strict.ir()
+    assert "tile_products" in loose.ir()
+
+
+def test_a_measured_run_is_right_within_its_tolerance(tmp_path):
+    rng = np.random.default_rng(0)
+    d = rng.uniform(-1, 1, (1, 8, 8, 4)).astype(np.float32)
+    w = rng.uniform(-1, 1, (3, 3, 4, 8)).astype(np.float32)
+    result = tensorc.tune(
+        convolution(), TARGET, trials=12, evolution=SMALL, tolerance=1e-3, constants={"W": w}
+    )
+    assert result.errors == ()
+    want = kernels_ref.conv2d_nhwc(d, w, 1, 1)
+    assert np.abs(result.compile()(d) - want).max() <= 1e-3 * np.abs(want).max()
+
+
+def test_a_candidate_outside_the_tolerance_is_wrong():
+    class Halved:
+        """A rule whose definition is not what it says."""
+
+        def apply(self, dag, tolerance):
+            A = te.placeholder((64,), name="A")
+            half = te.compute((64,), lambda i: A[i] * 0.5, name="B")
+            yield tensorc.Definition("half", ComputeDAG.of([A, half]), 1e-4)
+
+    A = te.placeholder((64,), name="A")
+    given = ComputeDAG.of([A, te.compute((64,), lambda i: A[i] * 2.0, name="B")])
+    result = tensorc.tune(
+        given, TARGET, trials=4, evolution=SMALL, tolerance=1e-3, definitions=[Halved()]
+    )
+    assert result.definition == GIVEN
+    assert dict(result.errors).keys() <= {"WRONG_ANSWER"}
+    assert result.errors

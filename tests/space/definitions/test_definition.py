@@ -1,0 +1,59 @@
+"""Rules make definitions of definitions; errors add up, and a tolerance bounds them."""
+
+from collections.abc import Iterator
+
+from tensorc import te, topi
+from tensorc.space.definitions.definition import GIVEN, Definition, definitions_of
+from tensorc.space.definitions.rules import DEFINITION_RULES
+from tensorc.te.dag import ComputeDAG
+
+
+def layers(count: int) -> ComputeDAG:
+    """Several 3x3 convolutions, one behind the other."""
+    tensors = [te.placeholder((1, 8, 8, 4), name="D")]
+    value = tensors[0]
+    for n in range(count):
+        tensors.append(te.placeholder((3, 3, 4, 4), name=f"W{n}"))
+        value = topi.conv2d_nhwc(value, tensors[-1], 1, 1)
+    return ComputeDAG.of([*tensors, value])
+
+
+def sum_of_two(longer: bool) -> ComputeDAG:
+    """A + A, or A twice."""
+    A = te.placeholder((4,), name="A")
+    body = (lambda i: A[i] + A[i]) if longer else (lambda i: A[i] * 2.0)
+    return ComputeDAG.of([A, te.compute((4,), body, name="B")])
+
+
+class TwiceIsASum:
+    """A rule for one program only."""
+
+    def apply(self, dag: ComputeDAG, tolerance: float) -> Iterator[Definition]:
+        if dag.structural_hash() == sum_of_two(longer=False).structural_hash():
+            yield Definition("sum", sum_of_two(longer=True), 0.5)
+
+
+def test_rules_of_ones_own_are_applied():
+    ways = definitions_of(sum_of_two(longer=False), [TwiceIsASum()], 1.0)
+    assert [(way.name, way.error) for way in ways] == [(GIVEN, 0.0), ("sum", 0.5)]
+
+
+def test_what_a_rule_gives_above_the_tolerance_is_left_out():
+    assert len(definitions_of(sum_of_two(longer=False), [TwiceIsASum()], 0.4)) == 1
+
+
+def test_several_stages_may_each_have_another_algorithm():
+    ways = definitions_of(layers(2), DEFINITION_RULES, 1.0)
+    assert len(ways) == 9
+    both = [way for way in ways if "," in way.name]
+    assert len(both) == 4
+    assert all(way.error > 2e-5 for way in both)
+
+
+def test_there_are_never_very_many():
+    assert len(definitions_of(layers(4), DEFINITION_RULES, 1.0)) <= 9
+
+
+def test_without_rules_there_is_the_given_one():
+    (only,) = definitions_of(layers(1), (), 1.0)
+    assert only.name == GIVEN
