@@ -38,7 +38,7 @@ def test_the_tour_runs(
 
 
 def test_a_rule_of_ones_own_is_ten_lines_and_runs() -> None:
-    tour, code = map(small, blocks())
+    tour, code, _ = map(small, blocks())
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
     scope: dict[str, Any] = {"__name__": "rule"}
     program, _, _ = tour.partition("naive =")
@@ -49,3 +49,11 @@ def test_a_rule_of_ones_own_is_ten_lines_and_runs() -> None:
     assert len(tensorc.generate_sketches(tensors, rules=("default", scope["SplitRows"]()))) > len(
         plain
     )
+
+
+def test_another_algorithm_may_win() -> None:
+    tour, _, code = map(small, blocks())
+    scope: dict[str, Any] = {"__name__": "algorithms"}
+    exec(tour.partition("A = ")[0] + code, scope)
+    assert scope["result"].trials == 4
+    assert "conv2d" in scope["result"].dag.outputs[0]
