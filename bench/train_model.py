@@ -43,10 +43,10 @@ from tensorc.target import Target
 PARAMETERS: dict[str, Any] = {
     "max_depth": 6,
     "eta": 0.1,
-    "lambda": 5.0,
-    "min_child_weight": 1.0,
+    "lambda": 20.0,
+    "min_child_weight": 3.0,
     "subsample": 0.7,
-    "colsample_bytree": 0.5,
+    "colsample_bytree": 0.3,
     "tree_method": "hist",
     "max_bin": 64,
     "base_score": 0.0,
@@ -54,8 +54,8 @@ PARAMETERS: dict[str, Any] = {
     "verbosity": 0,
     "nthread": 1,
 }
-ROUNDS = 120
-MEMBERS = 4
+ROUNDS = 100
+MEMBERS = 3
 CAUTION = 1.0
 FOLDS = 4
 # Candidates twenty times slower than the best are as good as one another.

@@ -17,7 +17,7 @@ def program_features(task: SearchTask, state: State) -> NDArray[np.float32]:
     """Statements × features; of what is computed before all calls, zeros, as in a `Space`."""
     bounds = Bounds(state)
     plan = make_plan(state, bounds, task.target)
-    values = features(state, task.target, 1, plan, bounds)[0]
+    values: NDArray[np.float32] = features(state, task.target, 1, plan, bounds)[0]
     constant = constant_ops(task, state.dag)
     values[[statement.name in constant for statement in plan.statements]] = 0.0
     return values
