@@ -221,7 +221,7 @@ def tune(
         search.resume(records.earlier())
         search.run()
         # The finalists are built as `compile` builds, not as quickly as possible.
-        full = MeasureOptions(fast=False, cut_factor=0, kept=FINALISTS + 1)
+        full = MeasureOptions(fast=False, cut_factor=0, contender_factor=0, kept=FINALISTS + 1)
         thorough = measure or stack.enter_context(Measurer(tasks, full)).stream
         confirm = Watched(thorough, records, is_final=True)
         longest = FINAL_SHARE * (time.monotonic() - begun)

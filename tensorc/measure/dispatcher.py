@@ -234,7 +234,12 @@ class Dispatcher:
         if key not in runner.tasks:
             runner.tasks.add(key)
             runner.channel.send(job.task.run_header(), file=self._tasks[key][1])
-        cutoff = self._options.cut_factor * self._best.get(key, 0.0)
+        options, best = self._options, self._best.get(key, 0.0)
+        profile = replace(
+            options.profile,
+            cutoff=options.cut_factor * best,
+            contender=options.contender_factor * best,
+        )
         limit = self._options.run_limit_for(job.task.naive_seconds)
         runner.queue.append(Assignment(job.ticket, limit))
         runner.channel.send(
@@ -243,7 +248,7 @@ class Dispatcher:
                 "ticket": job.ticket,
                 "task": key,
                 "artifact": job.artifact,
-                "profile": asdict(replace(self._options.profile, cutoff=cutoff)),
+                "profile": asdict(profile),
                 "limit": limit + _LAST_RESORT,
             },
             job.data,

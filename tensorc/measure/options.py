@@ -21,6 +21,8 @@ class MeasureOptions:
         least_limit: The derived limit is no less than so many seconds.
         cut_factor: A candidate so many times slower than the best so far is timed once only;
             0 to time each in full.
+        contender_factor: One so many times slower is timed in three windows; 0 to time each until
+            windows agree. For its figure to be wrong all three have to be disturbed alike.
         kept: How many built candidates are kept, so that they need not be built again.
         overlap: Whether to build while a candidate runs; None to do so if cores are left for it.
         profile: How a candidate is timed.
@@ -33,6 +35,7 @@ class MeasureOptions:
     naive_factor: float = 10.0
     least_limit: float = 1.0
     cut_factor: float = 4.0
+    contender_factor: float = 1.25
     kept: int = 0
     overlap: bool | None = None
     profile: ProfileOptions = field(

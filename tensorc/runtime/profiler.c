@@ -61,12 +61,27 @@ static double time_window(call_t *call, int64_t calls, char *memory, int64_t flu
     return seconds > 0 ? seconds : 0;
 }
 
-static int32_t count_agreeing(const double *samples, int32_t count, double tolerance) {
+static double least_of(const double *samples, int32_t count) {
     double least = samples[0];
     for (int32_t i = 1; i < count; i++) least = samples[i] < least ? samples[i] : least;
+    return least;
+}
+
+static int32_t count_agreeing(const double *samples, int32_t count, double tolerance) {
+    double least = least_of(samples, count);
     int32_t agreeing = 0;
     for (int32_t i = 0; i < count; i++) agreeing += samples[i] <= least * (1 + tolerance);
     return agreeing;
+}
+
+/* A kernel that is no contender needs no certainty. */
+static int32_t is_enough(const tensorc_profile_options *options, const double *samples,
+                         int32_t count) {
+    if (options->contender > 0 && count >= options->few &&
+        least_of(samples, count) > options->contender)
+        return 1;
+    return count >= options->min_windows &&
+           count_agreeing(samples, count, options->tolerance) >= options->agreeing;
 }
 
 #ifdef __linux__
@@ -144,9 +159,7 @@ int32_t tensorc_profile(tensorc_kernel kernel, void *const *buffers, void *works
             samples[windows++] =
                 time_window(&call, result->calls, memory, options->flush_bytes, overhead);
         } while (!result->cut && windows < options->max_windows && !call.status &&
-                 now() - start < options->budget &&
-                 (windows < options->min_windows ||
-                  count_agreeing(samples, windows, options->tolerance) < options->agreeing));
+                 now() - start < options->budget && !is_enough(options, samples, windows));
     }
     result->windows = windows;
     if (options->counters && !call.status) count_events(&call, result->calls, result->counters);

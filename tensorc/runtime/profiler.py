@@ -31,6 +31,9 @@ class ProfileOptions:
         agreeing: Windows that have to agree with the fastest.
         tolerance: What counts as agreement, as a fraction.
         cutoff: Seconds beyond which a kernel is timed in one window only; 0 for none.
+        contender: Seconds beyond which a kernel is of no interest: once `few` windows have shown
+            that, the timing ends; 0 for none.
+        few: Windows that show it.
         flush_bytes: Memory to walk through before each call, so that it finds cold caches.
         counters: Whether to read hardware counters, where the system offers them.
     """
@@ -42,6 +45,8 @@ class ProfileOptions:
     agreeing: int = 4
     tolerance: float = 0.01
     cutoff: float = 0.0
+    contender: float = 0.0
+    few: int = 3
     flush_bytes: int = 0
     counters: bool = False
 
@@ -139,6 +144,8 @@ def _c_options(ffi: Any, threads: int, options: ProfileOptions) -> Any:
             "window": options.window,
             "budget": options.budget,
             "cutoff": options.cutoff,
+            "contender": options.contender,
+            "few": options.few,
             "flush_bytes": options.flush_bytes,
             "counters": options.counters,
         },

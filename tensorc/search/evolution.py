@@ -22,6 +22,11 @@ Rows = NDArray[np.int64]
 Keys = NDArray[np.int64]
 
 
+# Neighbours are those of the fastest few: so many changes are tried, which is about all there are.
+_LEADERS = 2
+_TRIES = 512
+
+
 class Space(Protocol):
     """The candidates of one sketch, as rows of integers."""
 
@@ -66,6 +71,7 @@ class EvolutionOptions:
         screened_share: Share of the first candidates that an analytic estimate chooses, where
             there is one; the others are random.
         foreseen: How many sketches evolve where nothing is measured: those with the best samples.
+        descent_share: Share of the trials or of the time, at the end, for neighbours of the best.
     """
 
     population: int = 2048
@@ -77,6 +83,7 @@ class EvolutionOptions:
     focus: int = 3
     screened_share: float = 0.75
     foreseen: int = 6
+    descent_share: float = 0.15
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,15 +126,25 @@ def propose(
     rng: np.random.Generator,
     options: EvolutionOptions | None = None,
     estimate: Estimate | None = None,
+    near: int = 0,
 ) -> list[Candidate]:
     """Choose up to `count` distinct candidates that were never measured, best score first.
 
     Fewer are returned only when the spaces hold no more, none when they are exhausted. Until the
-    model is trained, most are chosen by the estimate.
+    model is trained, most are chosen by the estimate. Once it is, `near` of them at the end are
+    neighbours of the fastest.
     """
     options = options or EvolutionOptions()
     unknown = Measured(frozenset(), np.empty((0, 0), np.int64))
     known = [measured.get(number, unknown) for number in range(len(spaces))]
+    if near and model.is_trained:
+        close = _neighbours(spaces, known, model, near, rng)
+        held = dict(enumerate(known))
+        for one in close:
+            held[one.space] = replace(held[one.space], keys=held[one.space].keys | {one.key})
+        rest = count - len(close)
+        usual = propose(spaces, held, model, rest, rng, options, estimate) if rest else []
+        return usual + close
     fresh: list[Candidate] = []
     for number, space in enumerate(spaces):
         # Of a small space everything has to be found in the end.
@@ -148,6 +165,25 @@ def propose(
         eps = 1.0 - options.screened_share
         return _choose(found, fresh, count, rng, replace(options, eps_greedy=eps))
     return _choose(found, fresh, count, rng, options)
+
+
+def _neighbours(
+    spaces: Sequence[Space],
+    known: Sequence[Measured],
+    model: CostModel,
+    count: int,
+    rng: np.random.Generator,
+) -> list[Candidate]:
+    """What differs in one decision from one of the two fastest, and the model likes best."""
+    number = min(range(len(spaces)), key=lambda n: known[n].latency)
+    best = known[number].best[:_LEADERS]
+    if not len(best):
+        return []
+    rows = spaces[number].mutate(np.repeat(best, _TRIES // len(best), axis=0), rng)
+    scores = model.predict(spaces[number].features(rows))
+    found: dict[int, Candidate] = {}
+    _remember(found, number, spaces[number], rows, scores, known[number].keys, count)
+    return sorted(found.values(), key=lambda c: -c.score)[:count]
 
 
 def foresee(

@@ -292,6 +292,18 @@ class Search:
         self._doubted = best.steps
         return False
 
+    def _near(self, done: int, count: int) -> int:
+        """How many of a round's candidates are to be neighbours of the best: those at the end."""
+        options, share = self.options, self.options.evolution.descent_share
+        if options.trials is not None:
+            last = round((1.0 - share) * options.trials)
+            if done + count > last:
+                return min(done + count - last, count)
+        if options.time_budget is None or not self._begun:
+            return 0
+        late = time.monotonic() - self._begun >= (1.0 - share) * options.time_budget
+        return count if late else 0
+
     def _expect(self, chosen: Sequence[Candidate]) -> None:
         """Note whether the model expects one of those chosen to be better than the best."""
         best = self._best
@@ -318,6 +330,7 @@ class Search:
             rng,
             self.options.evolution,
             self.estimate,
+            self._near(len(before), count),
         )
         self._expect(chosen)
         present = {(t.space, t.key) for t in self.trials[len(before) :]}

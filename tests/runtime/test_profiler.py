@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,6 +65,14 @@ def test_a_clearly_slow_kernel_is_cut() -> None:
     timing = profile(spin(5_000_000), options=ProfileOptions(cutoff=1e-3))
     assert timing.cut
     assert len(timing.samples) == 1
+
+
+def test_a_kernel_that_is_no_contender_is_timed_in_few_windows() -> None:
+    steady: dict[str, Any] = {"min_windows": 8, "agreeing": 8, "max_windows": 8}
+    slow = profile(spin(500_000), options=ProfileOptions(contender=1e-4, **steady))
+    assert (len(slow.samples), slow.cut) == (3, False)
+    fast = profile(spin(50_000), options=ProfileOptions(contender=1e-2, **steady))
+    assert len(fast.samples) == 8
 
 
 def test_cold_caches_are_slower() -> None:

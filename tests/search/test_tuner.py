@@ -1,5 +1,7 @@
 """The tuning loop: determinism, resuming, stopping, and what it does with failures."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -224,3 +226,28 @@ def test_it_does_not_while_the_model_expects_more():
     model = Optimist(np.random.default_rng(0))
     run = tuned(Machine(GridSpace(width=4, base=8)), trials=None, time_budget=3.0, model=model)
     assert not run.stopped.startswith("nothing")
+
+
+def changed(steps, others) -> int:
+    """In how many digits a schedule differs from the nearest of others."""
+    digits = np.array(steps[0].lengths)
+    return min(int((digits != np.array(one[0].lengths)).sum()) for one in others)
+
+
+def test_the_last_part_of_the_trials_is_mostly_for_neighbours_of_the_best():
+    machine = Machine(GridSpace(width=8))
+    run = tuned(machine, trials=80)
+    before = sorted(run.trials[:72], key=lambda t: t.latency)
+    leaders = [trial.steps for trial in before[:2]]
+    assert sum(changed(t.steps, leaders) == 1 for t in run.trials[72:]) >= 6  # of 8
+    whole = EvolutionOptions(population=128, generations=3, descent_share=0.0)
+    other = tuned(Machine(GridSpace(width=8)), trials=80, evolution=whole)
+    assert [t.steps for t in other.trials[:64]] == [t.steps for t in run.trials[:64]]
+    assert [t.steps for t in other.trials[72:]] != [t.steps for t in run.trials[72:]]
+
+
+def test_the_last_part_of_the_time_is_for_neighbours_of_the_best():
+    run = search(Machine(GridSpace()), trials=None, time_budget=1.0)
+    assert run._near(0, 8) == 0
+    run._begun = time.monotonic() - 0.9
+    assert run._near(0, 8) == 8
