@@ -186,15 +186,8 @@ def tune(
     default = default_schedule(dag, machine)
     with ExitStack() as stack:
         records = RunRecords.open(stack, database, what, ways, name)
-        task = make_task(
-            dag,
-            machine,
-            state=default,
-            inputs={**(inputs or {}), **data},
-            outputs=outputs,
-            constants=what.constants,
-            seed=seed,
-        )
+        given = {**(inputs or {}), **data}
+        task = _measured(what, default, given, outputs, seed)
         tasks = [task, *(make_alternative(task, way.dag, tolerance) for way in ways[1:])]
         quick = measure or stack.enter_context(Measurer(tasks)).stream
         watched = Watched(quick, records)
@@ -202,11 +195,7 @@ def tune(
         if known is None:
             known = () if model is not None else estimates(machine)
         generator = np.random.default_rng(seed)
-        spaces = [
-            candidates
-            for way in ways
-            for candidates in Candidates.of(replace(what, dag=way.dag), rules)
-        ]
+        spaces = [c for way in ways for c in Candidates.of(replace(what, dag=way.dag), rules)]
         search = Search(
             spaces,
             model or best_available(generator, machine.num_cores, known),
@@ -244,6 +233,25 @@ def tune(
         constants=data,
         rejection_rate=Rejections.total(one.space.rejections for one in spaces).rate,
         definition=winner.name,
+    )
+
+
+def _measured(
+    what: SearchTask,
+    default: State,
+    inputs: Mapping[str, Array],
+    outputs: Mapping[str, Array] | None,
+    seed: int,
+) -> MeasureTask:
+    """The task as its candidates are measured: with data, and with right results."""
+    return make_task(
+        what.dag,
+        what.target,
+        state=default,
+        inputs=inputs,
+        outputs=outputs,
+        constants=what.constants,
+        seed=seed,
     )
 
 
