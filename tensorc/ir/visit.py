@@ -234,33 +234,40 @@ def stmt_affines(s: Stmt) -> tuple[Affine, ...]:
             assert_never(s)
 
 
-def opaque_values(a: Affine) -> Iterator[Expr]:
+def opaque_values(a: Affine) -> list[Expr]:
     """The expressions in the opaque atoms of an affine, those under `//` and `%` included."""
+    found: list[Expr] = []
     for atom, _ in a.terms:
         match atom:
-            case FloorDiv(inner) | FloorMod(inner):
-                yield from opaque_values(inner)
-            case Opaque(value):
-                yield value
-            case _:
+            case str():
                 pass
+            case FloorDiv(inner) | FloorMod(inner):
+                found += opaque_values(inner)
+            case Opaque(value):
+                found.append(value)
+            case _:
+                assert_never(atom)
+    return found
 
 
 def walk_expr(e: Expr) -> Iterator[Expr]:
     """An expression and all below it, itself first, those in opaque index atoms included."""
-    yield e
-    for a in expr_affines(e):
-        for value in opaque_values(a):
-            yield from walk_expr(value)
-    for child in children(e):
-        yield from walk_expr(child)
+    waiting = [e]
+    while waiting:
+        x = waiting.pop()
+        yield x
+        waiting.extend(reversed(children(x)))
+        for a in reversed(expr_affines(x)):
+            waiting.extend(reversed(opaque_values(a)))
 
 
 def walk_stmt(s: Stmt) -> Iterator[Stmt]:
     """A statement and all below it, itself first, in the order of the text."""
-    yield s
-    for part in sub_statements(s):
-        yield from walk_stmt(part)
+    waiting = [s]
+    while waiting:
+        x = waiting.pop()
+        yield x
+        waiting.extend(reversed(sub_statements(x)))
 
 
 def stmt_exprs(s: Stmt) -> Iterator[Expr]:

@@ -6,8 +6,6 @@ narrower range makes it simpler (see `lower.nest`).
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tensorc.ir.affine import Affine
 from tensorc.ir.expr import Expr, Load, Read, Select
 from tensorc.ir.func import Buffer, PrimFunc
@@ -147,11 +145,13 @@ class _Builder:
             if placed.is_empty:
                 return None
             scene = settle(
-                replace(
-                    blank, env=around.env, bound=around.bound, facts=around.facts,
+                blank._replace(
+                    env=around.env,
+                    bound=around.bound,
+                    facts=around.facts,
                     parallel=around.parallel,
                 )
-            )  # fmt: skip
+            )
             return None if scene is None else nest(scene)
 
         return make

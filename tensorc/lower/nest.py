@@ -16,7 +16,7 @@ So no test stands in a loop whose body contains no serial loop, unless no single
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -155,7 +155,7 @@ def narrow(nest: Nest, scene: Scene, make: Make) -> Stmt | None:
     cut = _find_cut(pending, shrunk) if shrunk.copies < MAX_COPIES else None
     if cut is None:
         return make(shrunk)
-    yes, no = both_sides(replace(shrunk, copies=shrunk.copies * 2), cut)
+    yes, no = both_sides(shrunk._replace(copies=shrunk.copies * 2), cut)
     return conditional(
         cut,
         None if yes is None else narrow(nest, yes, make),
@@ -226,12 +226,12 @@ def loop(nest: Nest, i: int, scene: Scene) -> Stmt | None:
         if copies > MAX_COPIES:
             edges = _edges(low, high, cuts)
         else:
-            scene = replace(scene, copies=copies)
+            scene = scene._replace(copies=copies)
     parts: list[_Part] = []
     for start, end in pairwise(edges):
         sub = with_range(scene, leaf.var, (start, end - 1), bind=True) if start < end else None
         if sub is not None and leaf.kind is ForKind.PARALLEL and not scene.parallel:
-            sub = replace(sub, parallel=True)
+            sub = sub._replace(parallel=True)
         sub = None if sub is None else bind_lets(sub, leaf.lets)
         body = None if sub is None else _inside(nest, i, sub)
         if body is not None and sub is not None:
@@ -329,7 +329,7 @@ def _inside(nest: Nest, i: int, scene: Scene) -> Stmt | None:
         for p in predicates:
             if nest.last(p) == i and not is_data(p):
                 versions = 2 if p in scene.conditions else 1
-                copied = replace(scene, copies=scene.copies * versions)
+                copied = scene._replace(copies=scene.copies * versions)
                 yes, no = both_sides(copied, p)
                 return conditional(
                     specialize(p, scene.env),

@@ -58,7 +58,7 @@ def negation(p: Affine) -> Affine:
 
 def is_data(p: Affine) -> bool:
     """Whether a predicate depends on values in memory, or on more than loop variables."""
-    return any(True for _ in opaque_values(p))
+    return bool(opaque_values(p))
 
 
 def limits(p: Affine, v: str, env: Env) -> tuple[Range, Range] | None:

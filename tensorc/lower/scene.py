@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from tensorc.arith.affine import Env, Range, interval, substitute
 from tensorc.arith.simplify import simplify_expr
@@ -12,9 +12,10 @@ from tensorc.ir.visit import map_affines
 from tensorc.lower.predicates import conditions_in, negation, prune, status
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Scene:
+class Scene(NamedTuple):
     """Ranges and facts of the branches around, and what is still open of one stage.
+
+    A tuple, since every loop of every version of a nest has scenes of its own.
 
     `bound` are the variables around, outermost first. `domain`, `guards` and `conditions` hold
     undecided predicates only; `skip` says that a guard is surely false, `values` are the bodies
@@ -67,23 +68,27 @@ def settle(scene: Scene) -> Scene | None:
         and conditions is scene.conditions
     ):
         return scene
-    return replace(
-        scene, domain=tuple(domain), guards=tuple(guards), values=values,
-        conditions=conditions, skip=skip, pruned=scene.pruned or values is not scene.values,
-    )  # fmt: skip
+    return scene._replace(
+        domain=tuple(domain),
+        guards=tuple(guards),
+        values=values,
+        conditions=conditions,
+        skip=skip,
+        pruned=scene.pruned or values is not scene.values,
+    )
 
 
 def bare(scene: Scene) -> Scene:
     """The scene for statements that use no body: initial values, and copies of a tile."""
-    return replace(scene, guards=(), values=(), conditions=(), skip=False)
+    return scene._replace(guards=(), values=(), conditions=(), skip=False)
 
 
 def with_range(scene: Scene, name: str, known: Range, *, bind: bool = False) -> Scene | None:
     """The scene where a variable is limited to a range (and, if `bind`, from here on bound)."""
     if scene.env[name] == known:
-        return replace(scene, bound=(*scene.bound, name)) if bind else scene
+        return scene._replace(bound=(*scene.bound, name)) if bind else scene
     bound = (*scene.bound, name) if bind else scene.bound
-    return settle(replace(scene, env={**scene.env, name: known}, bound=bound))
+    return settle(scene._replace(env={**scene.env, name: known}, bound=bound))
 
 
 def assume(scene: Scene, p: Affine) -> Scene | None:
@@ -97,7 +102,7 @@ def assume(scene: Scene, p: Affine) -> Scene | None:
             else:
                 high = min(high, p.const // -c)
             return None if low > high else with_range(scene, v, (low, high))
-    return settle(replace(scene, facts=(*scene.facts, p)))
+    return settle(scene._replace(facts=(*scene.facts, p)))
 
 
 def both_sides(scene: Scene, p: Affine) -> tuple[Scene | None, Scene | None]:

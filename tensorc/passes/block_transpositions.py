@@ -32,15 +32,21 @@ _LEAST_LANES: Final = 4
 
 def block_transpositions(func: PrimFunc, target: Target) -> PrimFunc:
     """Unroll blocks of iterations around vectors of far lanes that they step through."""
+    if not any(isinstance(e, Load) and _is_far(e) for e in walk_exprs(func.body)):
+        return func
     body = rewrite_stmt(func.body, _blocked)
     return func if body is func.body else replace(func, body=body)
 
 
 def is_column(e: Load, var: str) -> bool:
     """Whether a vector's lanes are far apart, and the next iteration reads their neighbours."""
-    plain = all(isinstance(atom, str) for atom, _ in e.index.terms)
-    far = e.stride > MOST_SHUFFLED and e.lanes >= _LEAST_LANES
-    return far and plain and coefficient(e.index, var) == 1
+    if not _is_far(e) or coefficient(e.index, var) != 1:
+        return False
+    return all(isinstance(atom, str) for atom, _ in e.index.terms)
+
+
+def _is_far(e: Load) -> bool:
+    return e.stride > MOST_SHUFFLED and e.lanes >= _LEAST_LANES
 
 
 def columns(e: Expr, var: str) -> Iterator[Load]:

@@ -13,12 +13,12 @@ from tensorc.codegen.llvm.casts import to_memory
 from tensorc.codegen.llvm.expressions import ExpressionWriter
 from tensorc.codegen.llvm.outline import LiveIn, body_header, struct_of, task, used_names
 from tensorc.codegen.llvm.traits import has_opaque
-from tensorc.codegen.llvm.transposition import load_blocks
+from tensorc.codegen.llvm.transposition import columns_of, load_blocks
 from tensorc.codegen.llvm.types import memory_type, needs_conversion, register_type
 from tensorc.codegen.llvm.writer import Module, flatten
 from tensorc.ir.affine import Affine
 from tensorc.ir.dtype import FLOAT32, compute_dtype
-from tensorc.ir.expr import Cast, dtype_of, lanes_of
+from tensorc.ir.expr import Cast, Load, dtype_of, lanes_of
 from tensorc.ir.func import Buffer
 from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Seq, Stmt, Store
 from tensorc.support.errors import CodegenError
@@ -35,7 +35,7 @@ class FunctionWriter(ExpressionWriter):
         parallel: Whether this function is the body of a parallel loop.
     """
 
-    __slots__ = ("_lanes", "allocas", "offsets", "parallel", "workspace")
+    __slots__ = ("_columns", "_lanes", "allocas", "offsets", "parallel", "workspace")
 
     def __init__(
         self, module: Module, offsets: dict[str, int], workspace: str, *, parallel: bool
@@ -45,7 +45,9 @@ class FunctionWriter(ExpressionWriter):
         self.offsets = offsets
         self.parallel = parallel
         self.allocas: dict[str, tuple[int, str]] = {}
+        # By identity, since unrolled code repeats statements.
         self._lanes: dict[int, int] = {}
+        self._columns: dict[int, list[Load]] = {}
 
     def statement(self, s: Stmt) -> None:
         """Write a statement."""
@@ -116,8 +118,11 @@ class FunctionWriter(ExpressionWriter):
             self.loop(s, str(s.start), str(s.start + s.extent))
 
     def _unroll(self, s: For) -> None:
-        if not s.lets:
-            load_blocks(self, s)
+        blocks = self._columns.get(id(s))
+        if blocks is None:
+            blocks = self._columns[id(s)] = columns_of(s)
+        if blocks:
+            load_blocks(self, s, blocks)
         for number in range(s.start, s.start + s.extent):
             self.index[s.var] = number
             self._bind_lets(s)
