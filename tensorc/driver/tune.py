@@ -196,6 +196,7 @@ def tune(
             known = () if model is not None else estimates(machine)
         generator = np.random.default_rng(seed)
         spaces = [c for way in ways for c in Candidates.of(replace(what, dag=way.dag), rules)]
+        keys = [measured.key for measured in tasks]
         search = Search(
             spaces,
             model or best_available(generator, machine.num_cores, known),
@@ -206,6 +207,7 @@ def tune(
             estimate=next(iter(known), None),
             limit=compute_limit(what) if is_known else None,
             confirm=quick,
+            groups=[keys.index(space.key) for space in spaces],
         )
         search.resume(records.earlier())
         search.run()

@@ -26,8 +26,8 @@ from tensorc.search.evolution import (
     Rows,
     Space,
     foresee,
-    propose,
 )
+from tensorc.search.heats import propose_to_all
 from tensorc.support.errors import OptionError
 
 # What a space makes of a row and a machine measures: a schedule, or one of a certain definition.
@@ -172,6 +172,7 @@ class Search:
         limit: Measures the machine now and returns the seconds that no program can beat; None if
             that is not known.
         confirm: Measures schedules again that are no trials; None to do so by `measure`.
+        groups: The definition that each space is of, by number; they share the rounds.
         task: A name for the samples of the model.
         trials: What was measured, in order; begin with those of an earlier run.
         history: (trial, elapsed seconds, best latency so far), one for each improvement.
@@ -190,6 +191,7 @@ class Search:
     estimate: Estimate | None = None
     limit: Callable[[], float] | None = None
     confirm: Measure | None = None
+    groups: Sequence[int] = ()
     _begun: float = 0.0
     _limit: float = 0.0
     _doubted: Steps | None = None
@@ -322,12 +324,14 @@ class Search:
         before = self.trials[: len(self.trials) - done]
         self.model.update(self._learnt(len(before)))
         count = int(min(self.options.round_size, self.options.room(len(before))))
-        chosen = propose(
+        chosen = propose_to_all(
             self.spaces,
+            self.groups or [0] * len(self.spaces),
             self._known(before),
             self.model,
             count,
             rng,
+            number,
             self.options.evolution,
             self.estimate,
             self._near(len(before), count),

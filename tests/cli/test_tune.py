@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tensorc.cli.main import main
+from tensorc.measure.records import Database
 
 SOURCE = """
 from tensorc import te
@@ -44,6 +45,17 @@ def test_a_search_ends_with_its_result_and_reasons(spec: str, tmp_path: Path) ->
     assert data["trials"] == 3
     assert data["history"][0][2] >= data["best_latency"] > 0
     assert data["schedule"] in result.output
+
+
+def test_a_tolerance_lets_other_algorithms_take_part(tmp_path: Path) -> None:
+    report, records = tmp_path / "tune.json", tmp_path / "tune.db"
+    options = ("--trials", 9, "--tolerance", 1e-3, "--json", report, "--database", records)
+    result = tune("C2D.3", *options)
+    assert result.exit_code == 0, result.output
+    name = json.loads(report.read_text())["definition"]
+    assert (f"By another algorithm: {name}." in result.output) == (name != "as given")
+    with Database(records) as database:
+        assert sum("winograd(" in info.name for info in database.tasks()) == 2
 
 
 def test_a_database_lets_a_search_go_on(spec: str, tmp_path: Path) -> None:

@@ -17,6 +17,13 @@ def test_rounding_is_forgiven() -> None:
     assert reference.compare(VALUES * np.float32(1 + 1e-5)) is None
 
 
+def test_a_share_of_the_largest_may_be_allowed_everywhere() -> None:
+    allowing = Reference(VALUES, Tolerance(1e-6, of_largest=1e-2))
+    assert allowing.compare(VALUES + np.float32(0.019)) is None
+    assert allowing.compare(VALUES + np.float32(0.021)) is not None
+    assert Reference(VALUES, Tolerance(1e-6)).compare(VALUES + np.float32(0.019)) is not None
+
+
 def test_the_worst_element_is_named() -> None:
     got = VALUES.copy().reshape(3, 3)
     got[1, 2] += 0.01
