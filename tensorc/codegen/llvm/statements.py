@@ -13,7 +13,13 @@ from tensorc.codegen.llvm.casts import to_memory
 from tensorc.codegen.llvm.expressions import ExpressionWriter
 from tensorc.codegen.llvm.outline import LiveIn, body_header, struct_of, task, used_names
 from tensorc.codegen.llvm.traits import has_opaque
-from tensorc.codegen.llvm.transposition import columns_of, load_blocks
+from tensorc.codegen.llvm.transposition import (
+    ColumnStore,
+    column_store,
+    columns_of,
+    load_blocks,
+    store_blocks,
+)
 from tensorc.codegen.llvm.types import memory_type, needs_conversion, register_type
 from tensorc.codegen.llvm.writer import Module, flatten
 from tensorc.ir.affine import Affine
@@ -35,7 +41,7 @@ class FunctionWriter(ExpressionWriter):
         parallel: Whether this function is the body of a parallel loop.
     """
 
-    __slots__ = ("_columns", "_lanes", "allocas", "offsets", "parallel", "workspace")
+    __slots__ = ("_columns", "_lanes", "_sides", "allocas", "offsets", "parallel", "workspace")
 
     def __init__(
         self, module: Module, offsets: dict[str, int], workspace: str, *, parallel: bool
@@ -48,6 +54,7 @@ class FunctionWriter(ExpressionWriter):
         # By identity, since unrolled code repeats statements.
         self._lanes: dict[int, int] = {}
         self._columns: dict[int, list[Load]] = {}
+        self._sides: dict[int, ColumnStore | None] = {}
 
     def statement(self, s: Stmt) -> None:
         """Write a statement."""
@@ -94,6 +101,10 @@ class FunctionWriter(ExpressionWriter):
                 const -= lanes - 1
                 x = self.reverse(x, of, lanes)
             self.lines.append(f"  store {of} {x}, {self.place(access, const)}")
+        self._forget(buffer)
+
+    def _forget(self, buffer: Buffer) -> None:
+        """Forget what was loaded from a buffer that has just been written."""
         if buffer.scope != "local":
             for scope in self.scopes:
                 if scope.loads:
@@ -121,6 +132,12 @@ class FunctionWriter(ExpressionWriter):
         blocks = self._columns.get(id(s))
         if blocks is None:
             blocks = self._columns[id(s)] = columns_of(s)
+            self._sides[id(s)] = column_store(s)
+        side = self._sides[id(s)]
+        if side is not None and not blocks:
+            store_blocks(self, side, self._stored_value)
+            self._forget(side.store.buffer)
+            return
         if blocks:
             load_blocks(self, s, blocks)
         for number in range(s.start, s.start + s.extent):

@@ -4,13 +4,14 @@ In `for i in unrolled(0, 8): C[ramp(…, 8)] = A[ramp(i, 8, 1024)]` the vectors 
 the columns of a block of eight rows. Eight loads and 24 shuffles give all of them, where lane by
 lane it takes 64 loads and 64 insertions.
 
-In `for i in unrolled(0, 3): C[ramp(i, 8, 1024)] = …` the lanes of all iterations are the rows: eight
-rows of three elements are stored after eight shuffles, where lane by lane there are 24 of each.
+In `for i in unrolled(0, 3): C[ramp(i, 8, 1024)] = …` they are the columns of eight rows of three
+elements. A few shuffles make the rows, where lane by lane it takes 24 extractions and 24 stores.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import product
 
 from tensorc.codegen.llvm.access import Access
@@ -24,6 +25,17 @@ from tensorc.ir.visit import walk_expr, walk_stmt
 from tensorc.passes.block_transpositions import columns
 
 _POISON = "poison"
+# Fewer lanes than these are stored one by one.
+_LEAST_LANES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnStore:
+    """A store of far lanes beside which the next iteration of `loop` stores, and loops between."""
+
+    loop: For
+    inner: tuple[For, ...]
+    store: Store
 
 
 def columns_of(loop: For) -> list[Load]:
@@ -74,16 +86,28 @@ def _load_block(writer: ExpressionWriter, e: Load) -> None:
         cache[key] = from_memory(writer, x, dtype, lanes) if access.converts else x
 
 
-def store_blocks(
-    writer: ExpressionWriter, loop: For, stored: Callable[[Store, int], str]
-) -> bool:
-    """Store what the iterations of an unrolled loop write side by side; False if they do not.
+def column_store(loop: For) -> ColumnStore | None:
+    """The store of an unrolled loop whose iterations store columns side by side."""
+    inner: list[For] = []
+    s = loop.body
+    while isinstance(s, For) and s.kind is ForKind.UNROLLED and not s.lets:
+        inner.append(s)
+        s = s.body
+    if not isinstance(s, Store) or loop.lets or s.buffer.scope == "local":
+        return None
+    beside = coefficient(s.index, loop.var) == 1 and 1 < loop.extent <= s.stride
+    if not beside or lanes_of(s.value) < _LEAST_LANES:
+        return None
+    plain = all(isinstance(atom, str) for atom, _ in s.index.terms)
+    read = any(isinstance(e, Load) and e.buffer.name == s.buffer.name for e in walk_expr(s.value))
+    return ColumnStore(loop, tuple(inner), s) if plain and not read else None
 
-    `stored` writes the value of a store, in memory form.
-    """
-    inner, s = _column_store(loop)
-    if s is None:
-        return False
+
+def store_blocks(
+    writer: ExpressionWriter, column: ColumnStore, stored: Callable[[Store, int], str]
+) -> None:
+    """Store columns by rows; `stored` writes the value of a store, in memory form."""
+    loop, inner, s = column.loop, column.inner, column.store
     lanes, end = lanes_of(s.value), loop.start + loop.extent
     for places in product(*(range(x.start, x.start + x.extent) for x in inner)):
         writer.index.update(zip((x.var for x in inner), places, strict=True))
@@ -96,23 +120,6 @@ def store_blocks(
             _store_block(writer, s, *writer.access(s, lanes), rows)
     for x in (loop, *inner):
         writer.index.pop(x.var, None)
-    return True
-
-
-def _column_store(loop: For) -> tuple[list[For], Store | None]:
-    """The store of a loop whose lanes each iteration follows with neighbours, and loops between."""
-    inner: list[For] = []
-    body = loop.body
-    while isinstance(body, For) and body.kind is ForKind.UNROLLED and not body.lets:
-        inner.append(body)
-        body = body.body
-    if not isinstance(body, Store) or loop.lets or body.buffer.scope == "local":
-        return inner, None
-    plain = all(isinstance(atom, str) for atom, _ in body.index.terms)
-    beside = coefficient(body.index, loop.var) == 1 and 1 < loop.extent <= body.stride
-    read = any(isinstance(e, Load) and e.buffer is body.buffer for e in walk_expr(body.value))
-    worth = lanes_of(body.value) >= _LEAST_LANES
-    return inner, body if plain and beside and worth and not read else None
 
 
 def _store_block(
@@ -125,7 +132,9 @@ def _store_block(
     part, mask = memory_type(s.buffer.dtype, count), vector("i32", count)
     for lane in range(lanes):
         x, first = found[lane % width], lane // width * width
-        if count < lanes:
+        if count == 1:
+            x = writer.op(f"extractelement {of} {x}, i64 {lane}")
+        elif count < lanes:
             picks = ", ".join(f"i32 {first + k}" for k in range(count))
             x = writer.op(f"shufflevector {of} {x}, {of} {_POISON}, {mask} <{picks}>")
         writer.emit(f"store {part} {x}, {writer.place(access, const + lane * s.stride)}")
@@ -140,11 +149,11 @@ def _transposed(
     """
     rows = list(rows)
     distance = len(rows) // 2
-    lanes = lanes or len(rows)
+    lanes = len(rows) if lanes is None else lanes
     while distance:
         near = [lane if not lane & distance else lanes + lane - distance for lane in range(lanes)]
         far = [lane + distance if not lane & distance else lanes + lane for lane in range(lanes)]
-        for row in range(lanes):
+        for row in range(len(rows)):
             if row & distance:
                 continue
             a, b = rows[row], rows[row + distance]

@@ -90,3 +90,59 @@ def shift(A: buffer((8, 8), 'float32'), B: buffer((8, 8), 'float32')):
     for v in unrolled(0, 4):
         B[ramp(8*v + 8, 4)] = B[ramp(v, 4, 8)] + broadcast(1.0, 4)
 """)
+
+
+STORE = """
+@prim_func(outputs=('B',))
+def spread(A: buffer((2, {rows}, 2, {lanes}), '{dtype}'), B: buffer((2, {size}), '{dtype}')):
+    for i in serial(0, 2):
+        for v in unrolled(0, {rows}):
+            for w in unrolled(0, 2):
+                B[ramp({size}*i + {piece}*w + v + 1, {lanes}, {stride})] = {value}
+"""
+LOADED = "A[ramp({row}*i + {pair}*v + {lanes}*w, {lanes})]"
+
+
+def spread(lanes: int, rows: int, stride: int, dtype: str = "float32", value: str = LOADED) -> str:
+    piece = lanes * stride
+    filled = value.format(row=2 * rows * lanes, pair=2 * lanes, lanes=lanes)
+    return STORE.format(
+        lanes=lanes, rows=rows, stride=stride, piece=piece, size=2 * piece + rows, dtype=dtype,
+        value=filled,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int8"])
+@pytest.mark.parametrize(
+    ("lanes", "rows", "stride"),
+    [(4, 3, 6), (4, 9, 9), (8, 2, 2), (8, 3, 3), (8, 5, 7), (8, 8, 40), (8, 11, 12), (2, 2, 4)],
+)
+def test_columns_side_by_side_are_stored_right(
+    dtype: str, lanes: int, rows: int, stride: int
+) -> None:
+    check(spread(lanes, rows, stride, dtype))
+
+
+def test_rows_of_columns_side_by_side_are_stored_whole() -> None:
+    text = emit_llvm(parse_func(spread(8, 3, 6)), TARGET)
+    assert text.count("store <3 x float>") == 16
+    assert "extractelement" not in text
+    text = emit_llvm(parse_func(spread(8, 8, 8)), TARGET)
+    assert text.count("store <8 x float>") == 16
+    assert text.count("shufflevector") == 48
+
+
+def test_columns_that_overlap_are_stored_in_turn() -> None:
+    text = spread(8, 5, 3)
+    check(text)
+    assert "extractelement" in emit_llvm(parse_func(text), TARGET)
+
+
+def test_columns_that_depend_on_those_before_are_stored_in_turn() -> None:
+    check("""
+@prim_func(outputs=('B',))
+def follow(A: buffer((8,), 'float32'), B: buffer((8, 4), 'float32')):
+    B[ramp(0, 8, 4)] = A[ramp(0, 8)]
+    for v in unrolled(0, 3):
+        B[ramp(v + 1, 8, 4)] = B[ramp(v, 8, 4)] + broadcast(1.0, 8)
+""")
