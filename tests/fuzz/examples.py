@@ -17,7 +17,7 @@ from tensorc.te import Tensor
 from tensorc.te.tensor import ComputeOp
 from tests.fuzz.programs import random_program
 from tests.fuzz.suite import suite_case
-from tests.lower.programs import PROGRAMS
+from tests.lower.programs import PROGRAMS, narrow
 from tests.te.interpreter import interpret, numpy_dtype
 
 Array: TypeAlias = NDArray[Any]
@@ -68,6 +68,8 @@ def random_example(r: Random) -> Example:
         return Example(program.tensors, program.inputs, tuple(program.expected()), tolerances)
     if share < 0.85:
         return _by_definition(r.choice(PROGRAMS)(r), r)
+    if share < 0.9:
+        return _by_definition(narrow(r), r)
     return r.choice((_suite, _suite, _special_values, _divisions))(r)
 
 

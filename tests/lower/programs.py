@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from tensorc import te
+from tensorc import te, topi
 from tensorc.te import Tensor
 
 Program = list[Tensor]
@@ -291,8 +291,37 @@ def layer_norm(r: Random) -> Program:
     ]
 
 
+def narrow(r: Random) -> Program:
+    """Products and convolutions whose last axis is shorter than vectors are, and others are not."""
+    long, short, K = r.randint(8, 40), r.choice((1, 2, 3, 3, 5, 6, 7)), r.randint(1, 6)
+    kind = r.choice(("product", "turned", "window", "window", "phases", "channels first"))
+    if kind in ("product", "turned"):
+        A = te.placeholder((long, K) if kind == "product" else (K, long), name="A")
+        B, k = te.placeholder((K, short), name="B"), te.reduce_axis((0, K), name="k")
+        C = te.compute(
+            (long, short),
+            lambda i, j: te.sum((A[i, k] if kind == "product" else A[k, i]) * B[k, j], axis=k),
+            name="C",
+        )
+        inputs = [A, B]
+    else:
+        F, S, P = r.choice((1, 2, 3, 4)), r.choice((1, 2, 2, 3)), r.choice((0, 1))
+        weight = te.placeholder((F, F, K, short), name="weight")
+        X = te.placeholder((1, max(4, F), long if kind == "phases" else S * long, K), name="X")
+        if kind == "phases":
+            C = topi.conv2d_transpose_nhwc(X, weight, S, min(P, F - 1))
+        elif kind == "window":
+            C = topi.conv2d_nhwc(X, weight, S, P)
+        else:
+            X = te.placeholder((1, K, max(4, F), max(short, F)), name="X")
+            weight = te.placeholder((long, K, F, F), name="weight")
+            C = topi.conv2d_nchw(X, weight, r.choice((1, 1, 2)), P)
+        inputs = [X, weight]
+    return [*inputs, topi.relu(C) if r.random() < 0.4 else C]
+
+
 PROGRAMS = (
     matmul, conv, pool, chain, windows, softmax, argmax, two_outputs, reshape, gather, integers,
     triangle, scalar, double_matmul, mixed_types, wide, any_all, user_reducer, transposed_conv,
-    concatenate, upsample, layer_norm,
+    concatenate, upsample, layer_norm, narrow,
 )  # fmt: skip
