@@ -2,8 +2,8 @@
 
 It runs in a process of its own, since its workers are forked and must not inherit other libraries'
 threads. It leaves in its folder the history (`curve.json`) and two libraries: `timed.so`, which
-finds constant weights laid out as it likes, as its measurements do, and `whole.so`, which lays
-them out first and so computes the result.
+finds constant weights laid out as it likes (`shapes.json`), as its measurements do, and `whole.so`,
+which lays them out first and so computes the result.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import click
 from kernels_ref import extra, suite
 from tensorc.cli.peers.metaschedule_workers import build_apart, run_apart
 from tensorc.cli.peers.tvm_cases import tvm_tensors
-from tensorc.cli.peers.with_metaschedule import CURVE, TIMED, WHOLE
+from tensorc.cli.peers.with_metaschedule import CURVE, SHAPES, TIMED, WHOLE
 from tensorc.support.optional import optional_import
 
 _ROUND: Final = 32
@@ -99,6 +99,9 @@ class _Search:
     def _export(self, module: Any) -> None:
         tvm, target = self._tvm, self._target
         bare = tvm.s_tir.transform.RemoveWeightLayoutRewriteBlock(skip_tensor_rewrite=True)(module)
+        function = bare["main"]
+        shapes = [[int(n) for n in x.ty.shape] for x in function.params]
+        (self._folder / SHAPES).write_text(json.dumps(shapes) + "\n")
         tvm.compile(bare, target=target).export_library(str(self._folder / TIMED))
         tvm.compile(module, target=target).export_library(str(self._folder / WHOLE))
 

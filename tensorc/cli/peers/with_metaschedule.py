@@ -28,6 +28,7 @@ _SEARCH: Final = "tensorc.cli.peers.metaschedule_search"
 CURVE: Final = "curve.json"
 TIMED: Final = "timed.so"
 WHOLE: Final = "whole.so"
+SHAPES: Final = "shapes.json"
 
 
 def _load() -> ModuleType:
@@ -64,9 +65,12 @@ class MetaSchedulePeer:
         operands = [tensor(array) for array in inputs]
         output = tensor(np.zeros(case.output_shape, np.float32))
         timed, whole = self._function(folder / TIMED), self._function(folder / WHOLE)
+        # Weights as its layout has them; what values they hold does not matter for the time.
+        shapes = json.loads((folder / SHAPES).read_text())[: len(inputs)]
+        laid_out = [tensor(np.resize(a, s)) for a, s in zip(inputs, shapes, strict=True)]
 
         def run() -> object:
-            return timed(*operands, output)
+            return timed(*laid_out, output)
 
         def result() -> Array:
             whole(*operands, output)
@@ -88,7 +92,7 @@ def search(case: Case, threads: int, trials: int, constant_weights: bool, seed: 
     layout = "constant" if constant_weights and case.weights else "given"
     name = f"{case.name}-{'x'.join(map(str, case.shape))}-{threads}t-{trials}-{layout}-{seed}"
     folder = options.CACHE_DIR.get() / "metaschedule" / name
-    if (folder / WHOLE).exists():
+    if all((folder / name).exists() for name in (WHOLE, SHAPES)):
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", _SEARCH, case.name, str(folder), f"--threads={threads}"]
