@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tensorc.passes.vector_lanes import vector_lanes
 from tensorc.target import Target
 from tensorc.te.op import Op
 
@@ -12,4 +13,4 @@ def lanes_of(op: Op, target: Target) -> int:
     Lowering counts vectors of register tiles and unrolled steps so. Code may use shorter ones where
     a loop also loads or casts to a wider type (see `passes.vectorize_loops`).
     """
-    return target.lanes(op.dtype.bits)
+    return vector_lanes(op.dtype, target)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from tensorc.ir.expr import Load
 from tensorc.ir.func import Buffer, PrimFunc
 from tensorc.ir.stmt import Allocate, For, ForKind, Stmt, Store, sub_statements
-from tensorc.ir.visit import stmt_exprs
+from tensorc.ir.visit import stmt_exprs, walk_stmt
 from tensorc.target import Target
 
 ALIGNMENT = 64
@@ -22,13 +22,15 @@ ALIGNMENT = 64
 
 def plan_workspace(func: PrimFunc, target: Target) -> PrimFunc:
     """Lay out the workspace by first fit, largest buffers first."""
+    if not any(
+        isinstance(s, Allocate) and s.buffer.scope == "workspace" for s in walk_stmt(func.body)
+    ):
+        return func
     survey = _Survey()
     survey.visit(func.body, parallel=False)
     shared = [b for b in survey.found.values() if not b.parallel]
     threads = [b for b in survey.found.values() if b.parallel]
     shared_bytes, thread_bytes = _lay_out(shared), _lay_out(threads)
-    if not survey.found:
-        return func
     offsets = tuple((name, b.offset) for name, b in survey.found.items())
     return replace(
         func, workspace_bytes=shared_bytes, thread_workspace_bytes=thread_bytes, offsets=offsets

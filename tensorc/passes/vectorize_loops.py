@@ -21,6 +21,7 @@ from tensorc.ir.func import PrimFunc
 from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Seq, Stmt, Store
 from tensorc.ir.visit import map_affines, walk_exprs, walk_stmt
 from tensorc.passes.reduce_lanes import reduce_lanes, reduced_term
+from tensorc.passes.vector_lanes import vector_lanes
 from tensorc.passes.widen import LANE, NoVectorForm, Widening
 from tensorc.target import Target
 
@@ -86,7 +87,7 @@ def _flat(parts: tuple[Stmt, ...]) -> Iterator[Stmt]:
 
 
 def _vectorize(loop: For, env: Ranges, target: Target) -> Stmt:
-    lanes = target.lanes(_widest(loop.body)) if _is_simple(loop.body) else 1
+    lanes = _shortest(loop.body, target) if _is_simple(loop.body) else 1
     # A piece must not be longer than the loop; a tail then has what is left of the lanes.
     while lanes > max(loop.extent, 1):
         lanes //= 2
@@ -124,17 +125,18 @@ def _is_simple(body: Stmt) -> bool:
     return True
 
 
-def _widest(body: Stmt) -> int:
-    bits = [s.buffer.dtype.bits for s in walk_stmt(body) if isinstance(s, Store)]
+def _shortest(body: Stmt, target: Target) -> int:
+    """Lanes of the widest type that a body stores, loads or casts to."""
+    dtypes = {s.buffer.dtype for s in walk_stmt(body) if isinstance(s, Store)}
     for e in walk_exprs(body):
         match e:
             case Load(buffer):
-                bits.append(buffer.dtype.bits)
+                dtypes.add(buffer.dtype)
             case Cast(_, dtype) | Index(_, dtype):
-                bits.append(dtype.bits)
+                dtypes.add(dtype)
             case _:
                 pass
-    return max(8, *bits)
+    return min((vector_lanes(dtype, target) for dtype in dtypes), default=target.lanes(8))
 
 
 def _inline_lets(loop: For, env: Ranges) -> For:

@@ -8,6 +8,7 @@ two vectors. No measurement went into the numbers: they fit the registers of eve
 from __future__ import annotations
 
 from tensorc.arith.sizes import Size
+from tensorc.passes.vector_lanes import vector_lanes
 from tensorc.schedule.replay import apply_step, initial_state
 from tensorc.schedule.stage import Annotation
 from tensorc.schedule.state import State
@@ -57,7 +58,7 @@ def _schedule_stage(state: State, op: Op, target: Target) -> State:
 def _tile(state: State, op: Op, target: Target) -> tuple[State, list[str], str]:
     """Split off a register tile, move the reductions outside it, unroll its rows."""
     name, columns = op.name, op.axes[-1]
-    lanes = target.lanes(max(d.itemsize for d in op.dtypes) * 8)
+    lanes = min(vector_lanes(dtype, target) for dtype in op.dtypes)
     steps: list[Step] = [SplitStep(name, columns, (TILE_VECTORS * lanes,))]
     outer = [*op.axes[:-1], f"{columns}.0"]
     tile = [f"{columns}.1"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -148,6 +150,19 @@ def kernel(A: buffer((8,), 'float64'), C: buffer((8,), 'float32')):
         C[j] = float32(A[j])
 """
     assert "ramp(4*j, 4)" in print_func(vectorize_loops(parse_func(text), TARGET))
+
+
+@pytest.mark.parametrize(("kind", "lanes"), [("llvm", 16), ("c", 8)])
+def test_halves_are_counted_in_c_as_what_they_are_computed_with(kind: str, lanes: int) -> None:
+    text = """\
+@prim_func(outputs=('C',))
+def kernel(A: buffer((16,), 'float16'), C: buffer((16,), 'float16')):
+    for j in vectorized(0, 16):
+        C[j] = A[j] + A[j]
+"""
+    target = Target(kind, vector_bytes=32)
+    found = print_func(vectorize_loops(parse_func(text), target))
+    assert re.findall(r"C\[ramp\(.*?, (\d+)\)", found) == [str(lanes)]
 
 
 def test_a_function_without_vectorised_loops_is_returned_itself() -> None:

@@ -9,10 +9,6 @@ from tensorc.codegen.c.types import is_float, literal, memory_element, register_
 from tensorc.codegen.conversions import conversion
 from tensorc.ir.dtype import BOOL, FLOAT16, FLOAT32, FLOAT64, DType, compute_dtype
 
-# Longer vectors are converted in parts of so many lanes: F16C has no longer form, and GCC takes
-# vectors apart lane by lane where they are longer than a register (20 s for one kernel).
-HALF_LANES = 8
-
 
 def is_half(dtype: DType) -> bool:
     """Whether a type is a 16-bit float."""
@@ -37,12 +33,16 @@ def from_memory(m: Module, x: str, dtype: DType, lanes: int) -> str:
 
 
 def _half_function(m: Module, source: DType, dtype: DType, lanes: int) -> str:
-    """The function between a 16-bit float in memory and float32; the machine's if there is one."""
+    """The function between a 16-bit float in memory and float32; the machine's if there is one.
+
+    Vectors longer than a register of float32 are converted in parts: GCC takes them apart lane by
+    lane (20 s for one kernel).
+    """
     narrow = dtype != FLOAT32
     into = Inline(m, "u16" if narrow else "f32", lanes)
     given = m.type("f32" if narrow else "u16", lanes)
     name = f"to_{dtype}" if narrow else f"from_{source}"
-    if lanes > HALF_LANES and lanes % 2 == 0:
+    if lanes > max(4, m.vector_bytes // 4) and lanes % 2 == 0:
         part = _half_function(m, source, dtype, lanes // 2)
         short, long = m.type("u16", lanes // 2), m.type("f32", lanes // 2)
         types = (long, short) if narrow else (short, long)
@@ -53,9 +53,12 @@ def _half_function(m: Module, source: DType, dtype: DType, lanes: int) -> str:
         body = f"    return {_resized(f'{recipe}(x)', into.type, lanes)};\n"
     else:
         body = f"    return {recipe}({_resized('x', bits, lanes)});\n"
-    if FLOAT16 in (source, dtype) and lanes in (1, 4, 8):
+    if FLOAT16 in (source, dtype) and lanes in (1, 4, 8, 16):
         m.has_intrinsics = True
-        body = f"#if defined(__F16C__)\n{_f16c(into.type, lanes, narrow)}#else\n{body}#endif\n"
+        m.has_intrinsics_512 |= lanes == 16
+        feature = "__AVX512F__" if lanes == 16 else "__F16C__"
+        call = _f16c(into.type, lanes, narrow)
+        body = f"#if defined({feature})\n{call}#else\n{body}#endif\n"
     return into.function(name, f"{given} x", body)
 
 
@@ -77,6 +80,9 @@ def _f16c(of: str, lanes: int, narrow: bool) -> str:
     if lanes == 1:
         call = "_cvtss_sh(x, 0)" if narrow else "_cvtsh_ss(x)"
         return f"    return {call};\n"
+    if lanes == 16:
+        call = "_mm512_cvtps_ph((__m512)x, 0)" if narrow else "_mm512_cvtph_ps((__m256i)x)"
+        return f"    return ({of}){call};\n"
     prefix, vector = ("_mm256", "__m256") if lanes == 8 else ("_mm", "__m128")
     if lanes == 8:
         call = f"{prefix}_cvtps_ph(({vector})x, 0)" if narrow else f"{prefix}_cvtph_ps((__m128i)x)"

@@ -23,7 +23,7 @@ def emit_c(func: PrimFunc, target: Target, prologue: PrimFunc | None = None) -> 
     Raises:
         CodegenError: if an operation is not defined on its type, or a vector has odd lanes.
     """
-    module = Module()
+    module = Module(target.vector_bytes)
     for kernel in (func,) if prologue is None else (prologue, func):
         _write(module, kernel, target)
     return module.text()

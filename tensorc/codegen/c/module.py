@@ -41,8 +41,9 @@ extern void tensorc_parallel_for(void (*body)(void *, int64_t, int64_t, int32_t)
 
 @dataclass(slots=True)
 class Module:
-    """The parts of a C file."""
+    """The parts of a C file, for a machine whose vectors have so many bytes."""
 
+    vector_bytes: int = 64
     definitions: dict[str, str] = field(default_factory=dict)
     functions: list[str] = field(default_factory=list)
     has_intrinsics: bool = False

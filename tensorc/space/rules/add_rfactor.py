@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tensorc.lower.lanes import lanes_of
 from tensorc.schedule.stage import IterKind
 from tensorc.schedule.steps import FuseStep, ReorderStep, RfactorStep
 from tensorc.space.draft import Condition, Draft, Expansion
@@ -88,7 +89,7 @@ def _needs_lanes(task: SearchTask, draft: Draft, stage: str) -> bool:
     """Whether nothing but the reduction offers vectors, and enough of them."""
     op = draft.op(stage)
     _, terms = volume(draft, stage)
-    if not isinstance(terms, int) or terms % task.target.lanes(op.dtype.bits):
+    if not isinstance(terms, int) or terms % lanes_of(op, task.target):
         return False
     across = any(walks_rows(draft.state, stage, axis) for axis in op.axes)
     return not across and not needs_tiling(draft, stage) and _sums_neighbours(draft, stage)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
+from tensorc.lower.lanes import lanes_of
 from tensorc.schedule.access import accesses
 from tensorc.schedule.steps import ComputeAtStep
 from tensorc.space.constants import constant_ops
@@ -72,7 +73,7 @@ class VectorizeAcross:
 def _axis(task: SearchTask, draft: Draft, stage: str) -> str | None:
     """The axis to vectorise: full vectors, little to pack, and far inside, in this order."""
     op = draft.op(stage)
-    lanes = task.target.lanes(op.dtype.bits)
+    lanes = lanes_of(op, task.target)
     phases = phases_of(draft, stage)
     extents = {
         axis: -(-extent // phases.get(axis, 1))
