@@ -186,26 +186,23 @@ def tune(
     default = default_schedule(dag, machine)
     with ExitStack() as stack:
         records = RunRecords.open(stack, database, what, ways, name)
-        given = {**(inputs or {}), **data}
-        task = _measured(what, default, given, outputs, seed)
+        task = _measured(what, default, {**(inputs or {}), **data}, outputs, seed)
         tasks = [task, *(make_alternative(task, way.dag, tolerance) for way in ways[1:])]
         quick = measure or stack.enter_context(Measurer(tasks)).stream
         watched = Watched(quick, records)
-        is_known = measure is None and len(ways) == 1
         if known is None:
             known = () if model is not None else estimates(machine)
-        generator = np.random.default_rng(seed)
         spaces = [c for way in ways for c in Candidates.of(replace(what, dag=way.dag), rules)]
         keys = [measured.key for measured in tasks]
         search = Search(
             spaces,
-            model or best_available(generator, machine.num_cores, known),
+            model or best_available(np.random.default_rng(seed), machine.num_cores, known),
             watched,
             options,
             task.key,
             callbacks,
             estimate=next(iter(known), None),
-            limit=compute_limit(what) if is_known else None,
+            limit=compute_limit(what) if measure is None and len(ways) == 1 else None,
             confirm=quick,
             groups=[keys.index(space.key) for space in spaces],
         )
