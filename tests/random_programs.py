@@ -78,6 +78,12 @@ class Generator:
             return of_atom(FloorMod(a, size - span + 1))
         return a
 
+    def dead(self, lanes: int, stride: int) -> int:
+        """How many lanes are dead: often none, and only where the others are neighbours."""
+        if lanes == 1 or stride != 1 or self.rng.random() < 0.6:
+            return 0
+        return self.rng.randint(1, lanes - 1)
+
     # ---- values
 
     def const(self, dtype: DType) -> Const:
@@ -96,9 +102,10 @@ class Generator:
         if buffers and choice < 0.7:
             buffer = self.rng.choice(buffers)
             stride = self.rng.choice((1, 1, 1, 2, 0, -1)) if lanes > 1 else 1
-            span = (lanes - 1) * abs(stride) + 1
+            dead = self.dead(lanes, stride)
+            span = (lanes - dead - 1) * abs(stride) + 1
             first = self.position(buffer.size, span)
-            return Load(buffer, first - min(0, stride) * (lanes - 1), lanes, stride)
+            return Load(buffer, first - min(0, stride) * (lanes - 1), lanes, stride, dead)
         if dtype.is_integer and choice < 0.85:
             return Index(
                 self.affine(), dtype, lanes, 0 if lanes == 1 else self.rng.choice((0, 1, 3))
@@ -238,8 +245,10 @@ class Generator:
         buffer = self.rng.choice([b for b in self.buffers if b.name in self.written])
         lanes = self.rng.choice(LANES)
         stride = self.rng.choice((1, 1, 2)) if lanes > 1 else 1
-        index = self.position(buffer.size, (lanes - 1) * stride + 1)
-        return Store(buffer, index, self.expr(buffer.dtype, lanes, self.rng.randint(0, 3)), stride)
+        dead = self.dead(lanes, stride)
+        index = self.position(buffer.size, (lanes - dead - 1) * stride + 1)
+        value = self.expr(buffer.dtype, lanes, self.rng.randint(0, 3))
+        return Store(buffer, index, value, stride, dead)
 
 
 def random_func(rng: Random, dtypes: tuple[DType, ...] = ALL_DTYPES, depth: int = 5) -> PrimFunc:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -19,7 +20,17 @@ from numpy.typing import NDArray
 from tensorc.ir.dtype import ALL_DTYPES, BFLOAT16, FLOAT16, DType, compute_dtype
 
 Value: TypeAlias = Any  # a NumPy scalar, or a vector of them
-Position: TypeAlias = int | slice | NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """A vector of `lanes` positions of which only the first ones, `live`, may be touched."""
+
+    live: slice
+    lanes: int
+
+
+Position: TypeAlias = int | slice | NDArray[np.int64] | Partial
 
 
 def numpy_dtype(dtype: DType) -> np.dtype[Any]:
@@ -42,19 +53,31 @@ class FlatArray:
                 inside = 0 <= position < self.size
             case slice():
                 inside = position.start >= 0 and position.stop <= self.size
+            case Partial():
+                return self.check(position.live)
             case _:
                 inside = bool(position.min() >= 0 and position.max() < self.size)
         if not inside:
             raise IndexError(f"Position {position} of '{self.name}' is not in [0, {self.size}).")
+        return None
 
     def __getitem__(self, position: Position) -> Value:
         self.check(position)
+        if isinstance(position, Partial):
+            found = np.zeros(position.lanes, self.data.dtype)
+            live = self.data[position.live]
+            found[: len(live)] = live
+            return found
         # A copy: a vector that is loaded does not change with a later store.
         return self.data[position].copy()
 
     def __setitem__(self, position: Position, value: Value) -> None:
         self.check(position)
-        self.data[position] = value
+        if isinstance(position, Partial):
+            live = position.live
+            self.data[live] = value[: live.stop - live.start]
+        else:
+            self.data[position] = value
 
 
 class HalfArray(FlatArray):
@@ -63,8 +86,7 @@ class HalfArray(FlatArray):
     __slots__ = ()
 
     def __getitem__(self, position: Position) -> Value:
-        self.check(position)
-        return self.data[position].astype(np.float32)
+        return FlatArray.__getitem__(self, position).astype(np.float32)
 
 
 def flat_array(name: str, dtype: DType, data: NDArray[Any]) -> FlatArray:
@@ -83,13 +105,15 @@ def _allocate(shape: tuple[int, ...], dtype: str, scope: str) -> FlatArray:
     return flat_array(f"a {scope} buffer", kind, data)
 
 
-def _ramp(first: int, lanes: int, stride: int = 1) -> Position:
+def _ramp(first: int, lanes: int, stride: int = 1, *, dead: int = 0) -> Position:
+    if dead:
+        return Partial(slice(first, first + lanes - dead), lanes)
     if stride > 0:
         return slice(first, first + (lanes - 1) * stride + 1, stride)
     return first + stride * np.arange(lanes)
 
 
-def _index(position: Position, dtype: str = "int32") -> Value:
+def _index(position: int | slice | NDArray[np.int64], dtype: str = "int32") -> Value:
     if isinstance(position, slice):
         position = np.arange(position.start, position.stop, position.step)
     return np.int64(position).astype(dtype)

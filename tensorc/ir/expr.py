@@ -129,12 +129,16 @@ class Read(ExprOps):
 
 @dataclass(frozen=True, slots=True)
 class Load(ExprOps):
-    """`lanes` elements of a buffer from flat position `index`, `stride` elements apart."""
+    """`lanes` elements of a buffer from flat position `index`, `stride` elements apart.
+
+    The last `dead` lanes are not read but 0; then the others are neighbours.
+    """
 
     buffer: Buffer
     index: Affine
     lanes: int = 1
     stride: int = 1
+    dead: int = 0
 
 
 @dataclass(frozen=True, slots=True)

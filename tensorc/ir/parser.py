@@ -180,8 +180,8 @@ class _Reader:
                 other = self.block(orelse) if orelse else None
                 return IfThenElse(self.conditions(test), self.block(then), other)
             case ast.Assign([ast.Subscript(ast.Name(), position) as target], value):
-                index, _, stride = self.position(position)
-                return Store(self.buffer_of(target), index, self.expr(value), stride)
+                index, _, stride, dead = self.position(position)
+                return Store(self.buffer_of(target), index, self.expr(value), stride, dead)
             case ast.With([ast.withitem(ast.Call(ast.Name("scope"), [], []), None)], body):
                 return self.block(body)
             case ast.With([ast.withitem(ast.Call(ast.Name("seq"), [], []), None)], body):
@@ -221,15 +221,17 @@ class _Reader:
             case _:
                 _refuse(node, "the name of a buffer in scope")
 
-    def position(self, node: ast.expr) -> tuple[Affine, int, int]:
-        """First index, lanes, stride."""
+    def position(self, node: ast.expr) -> tuple[Affine, int, int, int]:
+        """First index, lanes, stride, dead lanes."""
         match node:
             case ast.Call(ast.Name("ramp"), [first, lanes], []):
-                return self.affine(first), self.integer(lanes), 1
+                return self.affine(first), self.integer(lanes), 1, 0
             case ast.Call(ast.Name("ramp"), [first, lanes, stride], []):
-                return self.affine(first), self.integer(lanes), self.integer(stride)
+                return self.affine(first), self.integer(lanes), self.integer(stride), 0
+            case ast.Call(ast.Name("ramp"), [first, lanes], [ast.keyword("dead", dead)]):
+                return self.affine(first), self.integer(lanes), 1, self.integer(dead)
             case _:
-                return self.affine(node), 1, 1
+                return self.affine(node), 1, 1, 0
 
     def conditions(self, node: ast.expr) -> tuple[Affine, ...]:
         match node:
@@ -318,7 +320,9 @@ class _Reader:
         return Cast(self.expr(node), dtype) if value is None else Const(value, dtype)
 
     def index(self, node: ast.expr, dtype: DType) -> Index:
-        affine, lanes, stride = self.position(node)
+        affine, lanes, stride, dead = self.position(node)
+        if dead:
+            _refuse(node, "an index without dead lanes")
         is_ramp = isinstance(node, ast.Call) and ast.unparse(node.func) == "ramp"
         return Index(affine, dtype, lanes, stride if is_ramp else 0)
 

@@ -8,7 +8,8 @@
             C[ramp(8*i, 8)] = A[ramp(8*i, 8)] * broadcast(2.0, 8)
 
 A bare `2.0` is a float32 and a bare `2` an int32; other literals say their type, as in `int8(2)`.
-`ramp(first, lanes, stride)` stands for a vector of positions, `index(…)` for the value of an index.
+`ramp(first, lanes, stride)` stands for a vector of positions, `index(…)` for the value of an index;
+of `ramp(0, 16, dead=1)` the last position is left alone.
 `x if 7 - i >= 0 else y` is a select on indices, `where(c, x, y)` one on data; a side of `where`
 that must not be evaluated unless chosen is written `lambda: x`. `opaque(e, low, high)` is an
 integer that is not affine. `with seq():` and `with scope():` group statements.
@@ -162,8 +163,8 @@ class Printer:
                 if orelse is not None:
                     yield "else:"
                     yield from _indented(self.block(orelse))
-            case Store(buffer, index, value, stride):
-                position = self.position(index, lanes_of(value), stride)
+            case Store(buffer, index, value, stride, dead):
+                position = self.position(index, lanes_of(value), stride, dead)
                 yield f"{buffer.name}[{position}] = {self.expr(value)}"
             case _:
                 assert_never(s)
@@ -191,8 +192,8 @@ class Printer:
         match e:
             case Var(name):
                 return name
-            case Load(buffer, index, lanes, stride):
-                return f"{buffer.name}[{self.position(index, lanes, stride)}]"
+            case Load(buffer, index, lanes, stride, dead):
+                return f"{buffer.name}[{self.position(index, lanes, stride, dead)}]"
             case Read(op, indices, _, output):
                 name = f"{op}.v{output}" if output else op
                 return f"{name}[{', '.join(map(self.affine, indices))}]"
@@ -227,15 +228,16 @@ class Printer:
     def _side(self, e: Expr) -> str:
         return f"lambda: {self.expr(e)}" if has_opaque_load(e) else self.expr(e)
 
-    def position(self, index: Affine, lanes: int, stride: int) -> str:
+    def position(self, index: Affine, lanes: int, stride: int, dead: int) -> str:
         """The position in a buffer of a load or a store."""
-        plain = lanes == 1 and stride == 1
-        return self.affine(index) if plain else self.ramp(index, lanes, stride)
+        plain = lanes == 1 and stride == 1 and not dead
+        return self.affine(index) if plain else self.ramp(index, lanes, stride, dead)
 
-    def ramp(self, first: Affine, lanes: int, stride: int) -> str:
+    def ramp(self, first: Affine, lanes: int, stride: int, dead: int = 0) -> str:
         """The positions of a vector."""
         step = "" if stride == 1 else f", {stride}"
-        return f"ramp({self.affine(first)}, {lanes}{step})"
+        rest = f", dead={dead}" if dead else ""
+        return f"ramp({self.affine(first)}, {lanes}{step}{rest})"
 
     def conditions(self, conditions: tuple[Affine, ...]) -> str:
         """A conjunction of affines that must be at least 0."""

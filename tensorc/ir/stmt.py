@@ -38,12 +38,16 @@ class For:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Write `value` to a buffer at flat position `index`; lane `l` goes to `index + l · stride`."""
+    """Write `value` to a buffer at flat position `index`; lane `l` goes to `index + l · stride`.
+
+    The last `dead` lanes are not written; then the others are neighbours.
+    """
 
     buffer: Buffer
     index: Affine
     value: Expr
     stride: int = 1
+    dead: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@
 * Both operands of an operator have one dtype and as many lanes; conditions and indices are scalar.
 * Loops have extents of at least 1, and no parallel loop is inside another.
 * A store has the dtype of its buffer. `Read` belongs to te and does not occur.
+* Only vectors of neighbours have dead lanes, and not all of them are.
 * Parameters are `global` buffers and nothing else is; outputs are parameters, and only they are
   stored to. Every workspace buffer has an offset, a multiple of 64, within the workspace.
 """
@@ -155,6 +156,7 @@ class _Scope:
         self.known(s.buffer)
         self.affine(s.index)
         self.expr(s.value)
+        self.lanes(s.buffer, lanes_of(s.value), s.stride, s.dead)
         if dtype_of(s.value) != s.buffer.dtype:
             raise VerifyError(
                 f"Expected a store to '{s.buffer.name}' of dtype '{s.buffer.dtype}', "
@@ -176,6 +178,19 @@ class _Scope:
             raise VerifyError(
                 f"Expected an offset for '{buffer.name}' that is a multiple of 64 and leaves "
                 f"{buffer.nbytes} of {size} bytes of workspace, got {offset}."
+            )
+
+    def lanes(self, buffer: Buffer, lanes: int, stride: int, dead: int) -> None:
+        """Check how many elements a load or a store touches."""
+        if lanes < 1:
+            raise VerifyError(f"Expected at least 1 lane of '{buffer.name}', got {lanes}.")
+        if not 0 <= dead < lanes:
+            raise VerifyError(
+                f"Expected fewer dead lanes of '{buffer.name}' than its {lanes} lanes, got {dead}."
+            )
+        if dead and stride != 1:
+            raise VerifyError(
+                f"Expected neighbours of '{buffer.name}' where lanes are dead, got stride {stride}."
             )
 
     def known(self, buffer: Buffer) -> None:
@@ -224,11 +239,10 @@ class _Scope:
                 self.affine(affine)
                 if not dtype.is_integer or lanes < 1:
                     raise VerifyError(f"Expected an index of integer dtype, got '{dtype}'.")
-            case Load(buffer, index, lanes):
+            case Load(buffer, index, lanes, stride, dead):
                 self.known(buffer)
                 self.affine(index)
-                if lanes < 1:
-                    raise VerifyError(f"Expected at least 1 lane of '{buffer.name}', got {lanes}.")
+                self.lanes(buffer, lanes, stride, dead)
             case Read(op):
                 raise VerifyError(f"Expected no read of an operation in loop IR, got '{op}'.")
             case Cast(value):

@@ -101,9 +101,9 @@ def map_expr(e: Expr, on_expr: Callable[[Expr], Expr], on_affine: AffineMap) -> 
     match e:
         case Const() | Var():
             return e
-        case Load(buffer, index, lanes, stride):
+        case Load(buffer, index, lanes, stride, dead):
             i = on_affine(index)
-            return e if i is index else Load(buffer, i, lanes, stride)
+            return e if i is index else Load(buffer, i, lanes, stride, dead)
         case BinaryOp(op, a, b):
             x, y = on_expr(a), on_expr(b)
             return e if x is a and y is b else BinaryOp(op, x, y)
@@ -140,9 +140,9 @@ def map_stmt(
 ) -> Stmt:
     """Rebuild one statement from mapped parts; itself if none of them changed."""
     match s:
-        case Store(buffer, index, value, stride):
+        case Store(buffer, index, value, stride, dead):
             i, v = on_affine(index), on_expr(value)
-            return s if i is index and v is value else Store(buffer, i, v, stride)
+            return s if i is index and v is value else Store(buffer, i, v, stride, dead)
         case For(var, start, extent, kind, body, lets):
             new, bound = on_stmt(body), _map_lets(lets, on_affine)
             same = new is body and bound is lets

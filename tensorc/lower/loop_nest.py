@@ -6,22 +6,29 @@ narrower range makes it simpler (see `lower.nest`).
 
 from __future__ import annotations
 
+from math import prod
+
 from tensorc.ir.affine import Affine
 from tensorc.ir.expr import Expr, Load, Read, Select
 from tensorc.ir.func import Buffer, PrimFunc
 from tensorc.ir.printer import RESERVED
-from tensorc.ir.stmt import Allocate, Seq, Stmt
+from tensorc.ir.stmt import Allocate, ForKind, Seq, Stmt
 from tensorc.ir.visit import map_expr, map_opaque
 from tensorc.lower.instance import Leaf
 from tensorc.lower.lanes import lanes_of
 from tensorc.lower.nest import Attached, Make
 from tensorc.lower.placement import Placed, Placement, place
 from tensorc.lower.predicates import conditions_in, prune, tighten
-from tensorc.lower.register_tile import find_tile, stays_in_registers
+from tensorc.lower.register_tile import (
+    MAX_VECTORS,
+    fills_rows,
+    find_tile,
+    stays_in_registers,
+)
 from tensorc.lower.scene import Scene, settle
 from tensorc.lower.sequence import sequence
 from tensorc.lower.stage_nest import StageCode, stage_nest
-from tensorc.lower.storage import View, aligned_layout, flatten, whole_view
+from tensorc.lower.storage import View, aligned_layout, flatten, padded_rows, whole_view
 from tensorc.schedule.round_up import round_up
 from tensorc.schedule.stage import Root
 from tensorc.schedule.state import State
@@ -100,12 +107,35 @@ class _Builder:
         for output, dtype in enumerate(op.dtypes):
             if (op.name, output) in self.views:
                 continue
-            shape, strides = aligned_layout(placed.extents, dimension)
+            shape, strides = self._layout(placed, dimension)
             name = self.placement.fresh_name(output_name(op, output))
             buffer = Buffer(name, shape, dtype, "stack")
             self.views[op.name, output] = View(buffer, placed.base, strides)
             scratch.append(buffer)
         self.scratch[op.name] = tuple(scratch)
+
+    def _layout(
+        self, placed: Placed, align: tuple[int, int, int] | None
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Shape and strides of a stage's buffer; of one that fits registers, rows are whole."""
+        lanes = lanes_of(placed.op, self.target)
+        small = prod(placed.extents) <= MAX_VECTORS * lanes
+        if align is None and small and fills_rows(placed):
+            padded = padded_rows(placed.extents, lanes)
+            if padded is not None and not self._is_walked_whole(placed):
+                return padded
+        return aligned_layout(placed.extents, align)
+
+    def _is_walked_whole(self, placed: Placed) -> bool:
+        """Whether the vectors of a reader may run from row to row, through a fused loop."""
+        fused = {
+            name
+            for stage in self.placement.stages.values()
+            for leaf in stage.instance.leaves
+            for name, _ in leaf.lets
+            if leaf.kind is ForKind.VECTORIZED
+        }
+        return any(v in fused for v in self.placement.variables_of_reads(placed.op.name))
 
     def _resolve(self, e: Expr) -> Expr:
         """Reads become loads; conditions are put in their tightest form."""

@@ -82,6 +82,12 @@ class Placement:
         self.names.add(name)
         return name
 
+    def variables_of_reads(self, name: str) -> Iterator[str]:
+        """The variables that decide which elements of an operation are read."""
+        for indices in self._reads.get(name, ()):
+            for index in indices:
+                yield from affine_variables(index)
+
     def add(self, op: Op, stage: Stage) -> None:
         """Place one stage; all that read it must be there already."""
         outer = self._outer(stage)

@@ -15,7 +15,7 @@ from tensorc.ir.affine import Affine, affine_variables, coefficient, from_terms
 from tensorc.ir.stmt import ForKind
 from tensorc.lower.instance import Leaf
 from tensorc.lower.placement import Placed
-from tensorc.lower.storage import dense_strides
+from tensorc.lower.storage import dense_strides, padded_row
 
 # Vectors in a tile. More than the registers of any target, so that the search may find out what
 # spilling costs; few enough for the generated text.
@@ -52,12 +52,28 @@ def find_tile(placed: Placed, lanes: int) -> Tile | None:
         return None
     inner = [leaf for leaf in leaves[start:] if not leaf.reduce]
     inner.sort(key=lambda leaf: leaf.kind is ForKind.VECTORIZED)
+    held = prod(leaf.extent for leaf in inner)
     shape = tuple(leaf.extent for leaf in inner)
+    if inner and inner[-1].kind is ForKind.VECTORIZED:
+        shape = (*shape[:-1], padded_row(shape[-1], lanes))
     strides = dict(zip((leaf.var for leaf in inner), dense_strides(shape), strict=True))
     index = from_terms(0, {leaf.var: strides[leaf.var] for leaf in inner if leaf.extent > 1})
-    held = prod(shape)
     vectors = -(-held // lanes) if _has_vectors(inner) else held
     return Tile(start, shape or (1,), index) if 0 < vectors <= MAX_VECTORS else None
+
+
+def fills_rows(placed: Placed) -> bool:
+    """Whether vectors run along the innermost dimension of several elements, alone."""
+    leaves = placed.instance.leaves
+    vectors = [leaf for leaf in leaves if leaf.kind is ForKind.VECTORIZED and leaf.extent > 1]
+    if len(vectors) != 1 or vectors[0].reduce or vectors[0].lets:
+        return False
+    wide = [a for a, n in zip(placed.op.axes, placed.extents, strict=True) if n != 1]
+    if not wide:
+        return False
+    row = placed.values[wide[-1]]
+    plain = all(isinstance(atom, str) for atom, _ in row.terms)
+    return plain and coefficient(row, vectors[0].var) == 1
 
 
 def _has_vectors(leaves: Sequence[Leaf]) -> bool:

@@ -9,6 +9,7 @@ from tensorc.arith.affine import NO_RANGES, fold
 from tensorc.ir.affine import ZERO, Affine, Atom, from_terms
 from tensorc.ir.func import Buffer
 from tensorc.lower.instance import Fusion
+from tensorc.passes.spare_lanes import power_above
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,28 @@ def aligned_layout(
     for d in range(dimension - 1, -1, -1):
         outer[d] = outer[d + 1] * shape[d + 1]
     return (*shape[: dimension + 1], padded), (*outer, *strides[dimension + 1 :])
+
+
+def padded_rows(
+    shape: tuple[int, ...], lanes: int
+) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """Shape and strides of a buffer with the last vector of each row whole.
+
+    A row is the innermost dimension that has several elements; the vector is the shortest that
+    holds the rest of them. None where it is whole anyway.
+    """
+    row = max((d for d, n in enumerate(shape) if n != 1), default=-1)
+    length = padded_row(shape[row], lanes) if shape else 0
+    if not shape or length == shape[row]:
+        return None
+    padded = (*shape[:row], length, *shape[row + 1 :])
+    return padded[: row + 1], dense_strides(padded)
+
+
+def padded_row(extent: int, lanes: int) -> int:
+    """The length of a row whose last vector, the shortest that holds the rest, is whole."""
+    rest = extent % lanes
+    return extent - rest + power_above(rest) if rest else extent
 
 
 def flatten(view: View, indices: Iterable[Affine], fusions: Sequence[Fusion]) -> Affine:

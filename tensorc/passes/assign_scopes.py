@@ -5,9 +5,8 @@ Before:  T = allocate((4, 8), 'float32', 'stack')      After:  T = allocate(…,
              T[ramp(8*i, 8)] = …
 
 A buffer of which every index is constant once unrolled loops are expanded is `local`, unless
-vectors partly overlap (registers are whole vectors); small ones are on the stack, the rest in the
-workspace. Run after `vectorize_loops`, which settles what is
-unrolled.
+vectors partly overlap or reach behind its end (registers are whole vectors); small ones are on the
+stack, the rest in the workspace. Run after `vectorize_loops`, which settles what is unrolled.
 """
 
 from __future__ import annotations
@@ -54,6 +53,8 @@ class _Use:
     constant: bool = True
     # Distinct vector accesses, with start and extent of the unrolled loops they run in.
     vectors: dict[_Access, _Extents] = field(default_factory=dict)
+    # Whether some of them have dead lanes, which may lie behind the end of the buffer.
+    partial: bool = False
 
 
 @dataclass(slots=True)
@@ -82,8 +83,8 @@ class _Survey:
                 self.visit(body, depth + 1)
                 self.parallel = outside
                 self.unrolled.pop(var, None)
-            case Store(buffer, index, value, stride):
-                self._access(buffer, (index, lanes_of(value), stride))
+            case Store(buffer, index, value, stride, dead):
+                self._access(buffer, (index, lanes_of(value), stride), dead)
                 self._exprs(s)
             case Let(_, _, body):
                 self._exprs(s)
@@ -100,9 +101,9 @@ class _Survey:
     def _exprs(self, s: Stmt) -> None:
         for e in stmt_exprs(s):
             if isinstance(e, Load):
-                self._access(e.buffer, (e.index, e.lanes, e.stride))
+                self._access(e.buffer, (e.index, e.lanes, e.stride), e.dead)
 
-    def _access(self, buffer: Buffer, access: _Access) -> None:
+    def _access(self, buffer: Buffer, access: _Access, dead: int) -> None:
         use = self.active.get(buffer.name)
         if use is None or not use.constant:
             return
@@ -117,6 +118,7 @@ class _Survey:
         use.constant = self.parallel <= use.depth
         if lanes > 1:
             use.vectors[access] = tuple(loops)
+            use.partial = use.partial or dead > 0
 
 
 @dataclass(slots=True)
@@ -129,7 +131,8 @@ class _Budget:
     def buffer(self, use: _Use) -> Buffer:
         """The buffer in its scope."""
         buffer = use.buffer
-        if use.constant and buffer.nbytes <= self.local_bytes and _tiles(use.vectors):
+        small = use.constant and buffer.nbytes <= self.local_bytes
+        if small and _tiles(use.vectors) and not (use.partial and _overhangs(use)):
             return replace(buffer, scope="local")
         if buffer.nbytes <= min(MAX_STACK_BYTES, MAX_STACK_TOTAL - self.used):
             self.used += buffer.nbytes
@@ -158,6 +161,12 @@ def _tiles(vectors: dict[_Access, _Extents]) -> bool:
     return True
 
 
+def _overhangs(use: _Use) -> bool:
+    """Whether some vector, dead lanes included, reaches beyond the buffer."""
+    pieces = (piece for access, loops in use.vectors.items() for piece in _slices(access, loops))
+    return any(end > use.buffer.size for _, end in pieces)
+
+
 def _slices(access: _Access, loops: _Extents) -> Iterator[tuple[int, int]]:
     """First element and end of every vector that an access becomes."""
     index, lanes, stride = access
@@ -180,9 +189,9 @@ def _rewrite(s: Stmt, scopes: dict[int, Buffer], active: dict[str, Buffer]) -> S
             case Allocate(buffer, body):
                 new = scopes[id(x)]
                 return Allocate(new, _rewrite(body, scopes, {**active, buffer.name: new}))
-            case Store(buffer, index, value, stride):
+            case Store(buffer, index, value, stride, dead):
                 target = active.get(buffer.name, buffer)
-                return Store(target, on_affine(index), on_expr(value), stride)
+                return Store(target, on_affine(index), on_expr(value), stride, dead)
             case _:
                 return map_stmt(x, on_stmt, on_expr, on_affine)
 
@@ -192,7 +201,7 @@ def _rewrite(s: Stmt, scopes: dict[int, Buffer], active: dict[str, Buffer]) -> S
             found = active.get(e.buffer.name, e.buffer)
             if found is e.buffer and index is e.index:
                 return e
-            return Load(found, index, e.lanes, e.stride)
+            return Load(found, index, e.lanes, e.stride, e.dead)
         return map_expr(e, on_expr, on_affine)
 
     def on_affine(a: Affine) -> Affine:

@@ -7,25 +7,38 @@ Before:  for k in vectorized(0, 32):   After:  p = allocate((16,), 'float32', 's
                                                …
                                                S[i] = S[i] + p[0]
 
-The order of terms changes, which the loop allows by being marked.
+The last terms, which do not fill a vector, join in when the halves are as long as they are. The
+order of terms changes, which the loop allows by being marked.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from tensorc.ir.affine import Affine, affine_variables, variable
-from tensorc.ir.expr import BinaryOp, BinaryOperator, Expr, Load, dtype_of
+from tensorc.ir.dtype import BOOL, DType
+from tensorc.ir.expr import (
+    BinaryOp,
+    BinaryOperator,
+    Broadcast,
+    Const,
+    Expr,
+    Load,
+    dtype_of,
+)
 from tensorc.ir.func import Buffer
 from tensorc.ir.stmt import Allocate, For, ForKind, Seq, Stmt, Store
 from tensorc.ir.visit import walk_expr
+from tensorc.passes.spare_lanes import power_above
 
 # Operators whose terms may come in any order.
 _ASSOCIATIVE: Final = frozenset({"+", "*", "max", "min"})
 
-# A term in `lanes` lanes from iteration `base` on.
-Widen = Callable[[Expr, Affine, int], Expr]
+# A term in so many lanes from an iteration on, the last so many of them dead.
+Widen = Callable[[Expr, Affine, int, int], Expr]
 
 
 def reduced_term(loop: For) -> tuple[Store, BinaryOp] | None:
@@ -42,7 +55,9 @@ def reduced_term(loop: For) -> tuple[Store, BinaryOp] | None:
     return None if any(e.buffer == store.buffer for e in loads) else (store, value)
 
 
-def reduce_lanes(loop: For, lanes: int, unrolled: int, name: str, widen: Widen) -> Stmt | None:
+def reduce_lanes(
+    loop: For, lanes: int, unrolled: int, name: str, widen: Widen, *, whole: bool = False
+) -> Stmt | None:
     """Combine `lanes` terms at a time; None if the loop is none that does this.
 
     Args:
@@ -51,48 +66,95 @@ def reduce_lanes(loop: For, lanes: int, unrolled: int, name: str, widen: Widen) 
         unrolled: Vectors that are unrolled at most.
         name: Of the buffer for partial results.
         widen: Makes a term for several lanes.
+        whole: Whether no vector may have dead lanes.
     """
     found = reduced_term(loop)
-    if found is None:
+    if found is None or lanes < 2:
         return None
     store, value = found
-    whole = loop.extent // lanes
-    if lanes < 2 or whole < 1:
+    count, rest = divmod(loop.extent, lanes)
+    dtype = store.buffer.dtype
+    if not count and (whole or dtype == BOOL):
         return None
-    partial = Buffer(name, (lanes,), store.buffer.dtype, "stack")
+    tail = power_above(rest) if rest > 1 and not (whole and rest.bit_count() > 1) else 0
+    partial = Buffer(name, (lanes,), dtype, "stack")
+    step = _Step(loop, value, partial, widen)
     body = (
-        *_fill(loop, value, partial, unrolled, widen),
-        *_halve(value.op, partial),
+        *(step.fill(count, unrolled) if count else step.first(rest)),
+        *step.halve(tail if count else 0, rest),
         Store(store.buffer, store.index, BinaryOp(value.op, value.a, Load(partial, Affine(0)))),
     )
-    done = loop.start + whole * lanes
-    rest = loop.start + loop.extent - done
     reduced: Stmt = Allocate(partial, Seq(body))
-    if rest:
+    if rest and count and not tail:
+        done = loop.start + count * lanes
         reduced = Seq((reduced, For(loop.var, done, rest, ForKind.UNROLLED, loop.body)))
     return reduced
 
 
-def _fill(
-    loop: For, value: BinaryOp, partial: Buffer, unrolled: int, widen: Widen
-) -> Iterator[Stmt]:
-    """The first vector, and the combination of all others with it."""
-    lanes = partial.shape[0]
-    whole = loop.extent // lanes
-    at = Affine(0)
-    yield Store(partial, at, widen(value.b, Affine(loop.start), lanes))
-    if whole == 1:
-        return
-    kind = ForKind.UNROLLED if whole <= unrolled else ForKind.SERIAL
-    term = widen(value.b, Affine(loop.start) + variable(loop.var) * lanes, lanes)
-    step = Store(partial, at, BinaryOp(value.op, Load(partial, at, lanes), term))
-    yield For(loop.var, 1, whole - 1, kind, step)
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """The terms of a loop, and the vector that they are combined in."""
+
+    loop: For
+    value: BinaryOp
+    partial: Buffer
+    widen: Widen
+
+    @property
+    def lanes(self) -> int:
+        return self.partial.shape[0]
+
+    def fill(self, count: int, unrolled: int) -> Iterator[Stmt]:
+        """The first vector, and the combination of all others with it."""
+        loop, value, partial, lanes = self.loop, self.value, self.partial, self.lanes
+        at = Affine(0)
+        yield Store(partial, at, self.widen(value.b, Affine(loop.start), lanes, 0))
+        if count == 1:
+            return
+        kind = ForKind.UNROLLED if count <= unrolled else ForKind.SERIAL
+        term = self.widen(value.b, Affine(loop.start) + variable(loop.var) * lanes, lanes, 0)
+        step = Store(partial, at, BinaryOp(value.op, Load(partial, at, lanes), term))
+        yield For(loop.var, 1, count - 1, kind, step)
+
+    def first(self, live: int) -> Iterator[Stmt]:
+        """The only vector: the identity in the lanes that no term falls to."""
+        at, lanes = Affine(0), self.lanes
+        term = self.widen(self.value.b, Affine(self.loop.start), lanes, lanes - live)
+        identity = _identity(self.value.op, self.partial.dtype)
+        yield Store(self.partial, at, Broadcast(identity, lanes))
+        yield Store(self.partial, at, term, dead=lanes - live)
+
+    def halve(self, tail: int, live: int) -> Iterator[Stmt]:
+        """Combine the upper half of the lanes with the lower, until one is left.
+
+        When `tail` lanes are left, the last terms of the loop, `live` of them, are added.
+        """
+        op, partial, lanes = self.value.op, self.partial, self.lanes
+        while True:
+            if lanes == tail:
+                yield self._add_tail(lanes, live)
+            if lanes == 1:
+                return
+            lanes //= 2
+            low, high = (Load(partial, Affine(at), lanes) for at in (0, lanes))
+            yield Store(partial, Affine(0), BinaryOp(op, low, high))
+
+    def _add_tail(self, lanes: int, live: int) -> Stmt:
+        at, dead = Affine(0), lanes - live
+        end = self.loop.start + self.loop.extent
+        term = self.widen(self.value.b, Affine(end - live), lanes, dead)
+        combined = BinaryOp(self.value.op, Load(self.partial, at, lanes), term)
+        return Store(self.partial, at, combined, dead=dead)
 
 
-def _halve(op: BinaryOperator, partial: Buffer) -> Iterator[Stmt]:
-    """Combine the upper half of the lanes with the lower, until one is left."""
-    lanes = partial.shape[0]
-    while lanes > 1:
-        lanes //= 2
-        low, high = (Load(partial, Affine(at), lanes) for at in (0, lanes))
-        yield Store(partial, Affine(0), BinaryOp(op, low, high))
+def _identity(op: BinaryOperator, dtype: DType) -> Const:
+    """What changes nothing when it is combined with a value."""
+    least = -(1 << (dtype.bits - 1)) if dtype.kind == "int" else 0
+    value: float
+    if op in ("+", "*"):
+        value = int(op == "*")
+    elif dtype.is_float:
+        value = math.inf if op == "min" else -math.inf
+    else:
+        value = least + (1 << dtype.bits) - 1 if op == "min" else least
+    return Const(float(value) if dtype.is_float else value, dtype)

@@ -1,26 +1,31 @@
 """Turn each loop marked `vectorized` into operations on vectors.
 
-Before:  for j in vectorized(0, 20):   After:  for j in unrolled(0, 2):
-             C[j] = A[j] * x[0]                    C[ramp(8*j, 8)] = A[ramp(8*j, 8)] * broadcast(…)
-                                               C[ramp(16, 4)] = A[ramp(16, 4)] * broadcast(…)
+Before:  for j in vectorized(0, 23):   After:  for j in unrolled(0, 2):
+             C[j] = A[j] + 1.0                     C[ramp(8*j, 8)] = A[ramp(8*j, 8)] + …
+                                               C[ramp(16, 8, dead=1)] = A[ramp(16, 8, dead=1)] + …
 
 The widest type decides the number of lanes. Up to eight vectors are unrolled, more make a serial
-loop; tails are done in smaller powers of two. A loop that combines terms in one element is done
-lane by lane (see `reduce_lanes`). What has no vector form (a store that is guarded lane by lane, an
-index that is not linear in the lane) stays scalar: unrolled if short.
+loop; the tail is one vector, the shortest that holds it. Its dead lanes touch no memory, except in
+rows that have room for them (see `spare_lanes`); where lanes are not neighbours, or divide
+integers, the tail is done in smaller and smaller vectors without any. A loop that combines terms in
+one element is done lane by lane (see `reduce_lanes`). What has no vector form (a store that is
+guarded lane by lane, an index that is not linear in the lane) stays scalar: unrolled if short.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-from tensorc.arith.affine import Range, interval, substitute
+from tensorc.arith.affine import substitute
 from tensorc.ir.affine import Affine, variable
 from tensorc.ir.expr import Cast, Expr, Index, Load
 from tensorc.ir.func import PrimFunc
 from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Seq, Stmt, Store
 from tensorc.ir.visit import map_affines, walk_exprs, walk_stmt
+from tensorc.passes.assign_scopes import MAX_LOCAL_VECTORS
 from tensorc.passes.reduce_lanes import reduce_lanes, reduced_term
+from tensorc.passes.spare_lanes import Ranges, Row, inside, power_above, used_rows
 from tensorc.passes.vector_lanes import vector_lanes
 from tensorc.passes.widen import LANE, NoVectorForm, Widening
 from tensorc.target import Target
@@ -30,12 +35,13 @@ MAX_UNROLLED = 8
 # Iterations that are unrolled where there is no vector form.
 MAX_SCALARS = 64
 
-Ranges = dict[str, Range]
+Rows = Mapping[str, Row]
 
 
 def vectorize_loops(func: PrimFunc, target: Target) -> PrimFunc:
     """Replace vectorised loops; the result has none."""
-    body = _visit(func.body, {}, target)
+    odd = any(map(_has_tail, walk_stmt(func.body)))
+    body = _Vectorizing(target, used_rows(func.body, {}) if odd else {}).visit(func.body, {}, {})
     if body is func.body:
         return func
     return PrimFunc(
@@ -44,38 +50,72 @@ def vectorize_loops(func: PrimFunc, target: Target) -> PrimFunc:
     )  # fmt: skip
 
 
-def _visit(s: Stmt, env: Ranges, target: Target) -> Stmt:
-    match s:
-        case For(_, _, _, ForKind.VECTORIZED):
-            return _vectorize(s, env, target)
-        case For(var, start, extent, kind, body, lets):
-            new = _visit(body, inside(s, env), target)
-            return s if new is body else For(var, start, extent, kind, new, lets)
-        case Seq(parts):
-            new_parts = tuple(_visit(part, env, target) for part in parts)
-            same = all(x is y for x, y in zip(new_parts, parts, strict=True))
-            return s if same else Seq(tuple(_flat(new_parts)))
-        case IfThenElse(conditions, then, orelse):
-            new = _visit(then, env, target)
-            other = None if orelse is None else _visit(orelse, env, target)
-            same = new is then and other is orelse
-            return s if same else IfThenElse(conditions, new, other)
-        case Allocate(buffer, body):
-            new = _visit(body, env, target)
-            return s if new is body else Allocate(buffer, new)
-        case Let(data, value, body):
-            new = _visit(body, env, target)
-            return s if new is body else Let(data, value, new)
-        case Store():
-            return s
+def _has_tail(s: Stmt) -> bool:
+    """Whether a loop may end in a vector that is not whole."""
+    return isinstance(s, For) and s.kind is ForKind.VECTORIZED and s.extent.bit_count() > 1
 
 
-def inside(loop: For, env: Ranges) -> Ranges:
-    """Ranges of variables in the body of a loop."""
-    known = {**env, loop.var: (loop.start, loop.start + loop.extent - 1)}
-    for name, definition in loop.lets:
-        known[name] = interval(definition, known)
-    return known
+@dataclass(frozen=True, slots=True)
+class _Vectorizing:
+    """Rewrites the statements of a function.
+
+    Attributes:
+        target: The machine.
+        found: Rows that are not used whole, by the identity of the allocation.
+    """
+
+    target: Target
+    found: Mapping[int, Row]
+
+    def visit(self, s: Stmt, env: Ranges, rows: Rows) -> Stmt:
+        """The statement without vectorised loops; `rows` are those of buffers in scope."""
+        match s:
+            case For(_, _, _, ForKind.VECTORIZED):
+                return self._vectorize(s, env, rows)
+            case For(var, start, extent, kind, body, lets):
+                new = self.visit(body, inside(s, env), rows)
+                return s if new is body else For(var, start, extent, kind, new, lets)
+            case Seq(parts):
+                new_parts = tuple(self.visit(part, env, rows) for part in parts)
+                same = all(x is y for x, y in zip(new_parts, parts, strict=True))
+                return s if same else Seq(tuple(_flat(new_parts)))
+            case IfThenElse(conditions, then, orelse):
+                new = self.visit(then, env, rows)
+                other = None if orelse is None else self.visit(orelse, env, rows)
+                same = new is then and other is orelse
+                return s if same else IfThenElse(conditions, new, other)
+            case Allocate(buffer, body):
+                known = {name: row for name, row in rows.items() if name != buffer.name}
+                if id(s) in self.found:
+                    known[buffer.name] = self.found[id(s)]
+                new = self.visit(body, env, known)
+                return s if new is body else Allocate(buffer, new)
+            case Let(data, value, body):
+                new = self.visit(body, env, rows)
+                return s if new is body else Let(data, value, new)
+            case Store():
+                return s
+
+    def _vectorize(self, loop: For, env: Ranges, rows: Rows) -> Stmt:
+        most = _shortest(loop.body, self.target) if _is_simple(loop.body) else 1
+        lanes = min(most, power_above(max(loop.extent, 1)))
+        plain = _inline_lets(loop, env)
+        tile_bytes = MAX_LOCAL_VECTORS * self.target.vector_bytes
+        while lanes > 1:
+            # A vector with dead lanes at the end, or else no vector that is longer than the rest.
+            for whole in (False, True):
+                if whole and (lanes > loop.extent or not _rest_is_odd(loop.extent, lanes)):
+                    continue
+                try:
+                    return _Pieces(plain, lanes, env, rows, tile_bytes, whole).statement()
+                except NoVectorForm:
+                    pass
+            lanes //= 2
+        return self.visit(_as_scalars(loop), env, rows)
+
+
+def _rest_is_odd(extent: int, lanes: int) -> bool:
+    return (extent % lanes).bit_count() > 1
 
 
 def _flat(parts: tuple[Stmt, ...]) -> Iterator[Stmt]:
@@ -84,35 +124,6 @@ def _flat(parts: tuple[Stmt, ...]) -> Iterator[Stmt]:
             yield from part.body
         else:
             yield part
-
-
-def _vectorize(loop: For, env: Ranges, target: Target) -> Stmt:
-    lanes = _shortest(loop.body, target) if _is_simple(loop.body) else 1
-    # A piece must not be longer than the loop; a tail then has what is left of the lanes.
-    while lanes > max(loop.extent, 1):
-        lanes //= 2
-    plain = _inline_lets(loop, env)
-    reduces = reduced_term(plain) is not None
-    while lanes > 1:
-        try:
-            return _reduced(plain, lanes, env) if reduces else _pieces(plain, lanes, env)
-        except NoVectorForm:
-            lanes //= 2
-    return _visit(_as_scalars(loop), env, target)
-
-
-def _reduced(loop: For, lanes: int, env: Ranges) -> Stmt:
-    """Combine the terms of a loop lane by lane, then the lanes."""
-
-    def widen(term: Expr, base: Affine, lanes: int) -> Expr:
-        known = {**env, loop.var: (0, loop.extent - 1), LANE: (0, lanes - 1)}
-        widening = Widening(loop.var, base + variable(LANE), lanes, known)
-        return widening.spread(widening.expression(term))
-
-    found = reduce_lanes(loop, lanes, MAX_UNROLLED, f"{loop.var}_lanes", widen)
-    if found is None:
-        raise NoVectorForm
-    return found
 
 
 def _is_simple(body: Stmt) -> bool:
@@ -150,32 +161,70 @@ def _inline_lets(loop: For, env: Ranges) -> For:
     return For(loop.var, loop.start, loop.extent, loop.kind, body)
 
 
-def _pieces(loop: For, lanes: int, env: Ranges) -> Stmt:
-    """Full vectors, then smaller and smaller ones, the last perhaps a scalar."""
-    whole, rest = divmod(loop.extent, lanes)
-    parts: list[Stmt] = []
-    if whole == 1:
-        parts.append(_widen(loop, Affine(loop.start), lanes, env))
-    elif whole:
-        kind = ForKind.UNROLLED if whole <= MAX_UNROLLED else ForKind.SERIAL
-        known = {**env, loop.var: (0, whole - 1)}
-        base = Affine(loop.start, ((loop.var, lanes),))
-        parts.append(For(loop.var, 0, whole, kind, _widen(loop, base, lanes, known)))
-    start = loop.start + whole * lanes
-    while rest:
-        while lanes > rest:
-            lanes //= 2
-        parts.append(_widen(loop, Affine(start), lanes, env))
-        start, rest = start + lanes, rest - lanes
-    return parts[0] if len(parts) == 1 else Seq(tuple(_flat(tuple(parts))))
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """One loop in vectors of `lanes`, its tail in one vector, or in `whole` ones."""
 
+    loop: For
+    lanes: int
+    env: Ranges
+    rows: Rows
+    tile_bytes: int
+    whole: bool
 
-def _widen(loop: For, base: Affine, lanes: int, env: Ranges) -> Stmt:
-    if lanes == 1:
-        known = {v: r for v, r in env.items() if v != loop.var}
-        return map_affines(loop.body, lambda a: substitute(a, {loop.var: base}, known))
-    known = {**env, LANE: (0, lanes - 1)}
-    return Widening(loop.var, base + variable(LANE), lanes, known).statement(loop.body)
+    def statement(self) -> Stmt:
+        """The statements for all iterations.
+
+        Raises:
+            NoVectorForm: if there is no vector form.
+        """
+        if reduced_term(self.loop) is None:
+            parts = tuple(_flat(tuple(self._parts())))
+            return parts[0] if len(parts) == 1 else Seq(parts)
+        name = f"{self.loop.var}_lanes"
+        found = reduce_lanes(
+            self.loop, self.lanes, MAX_UNROLLED, name, self._term, whole=self.whole
+        )
+        if found is None:
+            raise NoVectorForm
+        return found
+
+    def _term(self, term: Expr, base: Affine, lanes: int, dead: int) -> Expr:
+        env = {**self.env, self.loop.var: (0, self.loop.extent - 1)}
+        widening = self._widening(base, lanes, dead, env)
+        return widening.spread(widening.expression(term))
+
+    def _parts(self) -> Iterator[Stmt]:
+        """Full vectors, then the tail, the last of its vectors perhaps a scalar."""
+        loop, lanes = self.loop, self.lanes
+        count, rest = divmod(loop.extent, lanes)
+        if count == 1:
+            yield self._widen(Affine(loop.start), lanes, 0, self.env)
+        elif count:
+            kind = ForKind.UNROLLED if count <= MAX_UNROLLED else ForKind.SERIAL
+            known = {**self.env, loop.var: (0, count - 1)}
+            base = Affine(loop.start, ((loop.var, lanes),))
+            yield For(loop.var, 0, count, kind, self._widen(base, lanes, 0, known))
+        start = loop.start + count * lanes
+        while rest:
+            lanes = power_above(rest)
+            if self.whole and lanes > rest:
+                lanes //= 2
+            dead = max(lanes - rest, 0)
+            yield self._widen(Affine(start), lanes, dead, self.env)
+            start, rest = start + lanes, rest - lanes + dead
+
+    def _widen(self, base: Affine, lanes: int, dead: int, env: Ranges) -> Stmt:
+        var, body = self.loop.var, self.loop.body
+        if lanes == 1:
+            known = {v: r for v, r in env.items() if v != var}
+            return map_affines(body, lambda a: substitute(a, {var: base}, known))
+        return self._widening(base, lanes, dead, env).statement(body)
+
+    def _widening(self, base: Affine, lanes: int, dead: int, env: Ranges) -> Widening:
+        known = {**env, LANE: (0, lanes - dead - 1)}
+        value = base + variable(LANE)
+        return Widening(self.loop.var, value, lanes, known, dead, self.rows, self.tile_bytes)
 
 
 def _as_scalars(loop: For) -> For:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import assert_never
+from typing import Final, assert_never
 
 from tensorc.arith.affine import Range, interval, substitute
 from tensorc.ir.affine import Affine, affine_variables, coefficient
@@ -22,11 +23,15 @@ from tensorc.ir.expr import (
     Select,
     Var,
     Where,
+    dtype_of,
     lanes_of,
 )
+from tensorc.ir.func import Buffer
 from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Seq, Stmt, Store
 from tensorc.ir.visit import walk_expr
+from tensorc.passes.spare_lanes import Row
 
+_DIVISIONS: Final = frozenset({"/", "//", "%", "truncdiv", "truncmod"})
 # Stands for the number of the lane while indices are taken apart; no identifier.
 LANE = "<lane>"
 
@@ -39,14 +44,19 @@ class NoVectorForm(Exception):  # noqa: N818  # says what was found, and is alwa
 class Widening:
     """Replaces variable `var` by `value`, an affine of `LANE`, for `lanes` lanes.
 
-    `env` has ranges of all variables, those of `LANE` included. `vectors` are the data variables
-    that hold a vector.
+    `env` has ranges of all variables, those of `LANE` included. The last `dead` lanes are beyond
+    the end of the loop: they are computed with, but no memory is touched for them, except where
+    `rows` says that nobody uses it. Scratch buffers of up to `tile_bytes` may become registers.
+    `vectors` are the data variables that hold a vector.
     """
 
     var: str
     value: Affine
     lanes: int
     env: dict[str, Range]
+    dead: int = 0
+    rows: Mapping[str, Row] = field(default_factory=dict)
+    tile_bytes: int = 0
     vectors: set[str] = field(default_factory=set)
 
     def statement(self, s: Stmt) -> Stmt:
@@ -60,7 +70,9 @@ class Widening:
                 position, stride = self.split(index)
                 if stride == 0 or lanes_of(value) > 1:
                     raise NoVectorForm
-                return Store(buffer, position, self.spread(self.expression(value)), stride)
+                wide = self.spread(self.expression(value))
+                dead = self._dead(buffer, position, stride, stores=True)
+                return Store(buffer, position, wide, stride, dead)
             case Seq(parts):
                 return Seq(tuple(self.statement(part) for part in parts))
             case For():
@@ -97,6 +109,28 @@ class Widening:
         if not uniform:
             return new
         return IfThenElse(uniform, new, None if orelse is None else self.statement(orelse))
+
+    def _dead(self, buffer: Buffer, position: Affine, stride: int, *, stores: bool) -> int:
+        """How many lanes of a vector of elements must not be touched."""
+        if not self.dead:
+            return 0
+        if stride != 1:
+            raise NoVectorForm
+        row = self.rows.get(buffer.name)
+        if row and row.is_spare(position, self.lanes - self.dead, self.lanes):
+            return 0
+        if buffer.scope == "global":
+            return self.dead
+        if self._is_aligned(buffer, position):
+            return self.dead if stores else 0  # what dead lanes hold does not matter
+        if buffer.nbytes <= self.tile_bytes:
+            raise NoVectorForm  # registers are vectors that do not overlap
+        return self.dead
+
+    def _is_aligned(self, buffer: Buffer, position: Affine) -> bool:
+        """Whether a vector is one of those that a buffer consists of, one after another."""
+        numbers = (buffer.size, position.const, *(c for _, c in position.terms))
+        return all(n % self.lanes == 0 for n in numbers)
 
     def split(self, a: Affine) -> tuple[Affine, int]:
         """An affine in lane 0, and how much it grows from lane to lane."""
@@ -135,7 +169,7 @@ class Widening:
 
     def _interval(self, position: Affine, stride: int) -> Range:
         low, high = interval(position, self.env)
-        reach = stride * (self.lanes - 1)
+        reach = stride * (self.lanes - self.dead - 1)
         return low + min(reach, 0), high + max(reach, 0)
 
     def spread(self, e: Expr) -> Expr:
@@ -166,12 +200,13 @@ class Widening:
                 )
             case Load(buffer, index, 1, _):
                 position, stride = self.split(index)
-                return (
-                    Load(buffer, position, self.lanes, stride) if stride else Load(buffer, position)
-                )
+                dead = self._dead(buffer, position, stride, stores=False) if stride else 0
+                lanes = self.lanes if stride else 1
+                return Load(buffer, position, lanes, stride or 1, dead)
             case Cast(value, dtype):
                 return Cast(self.expression(value), dtype)
             case BinaryOp(op, a, b):
+                self._refuse_division(op, a)
                 return BinaryOp(op, *self._alike(self.expression(a), self.expression(b)))
             case Call(function, args):
                 return Call(function, self._alike(*map(self.expression, args)))
@@ -183,6 +218,11 @@ class Widening:
                 raise NoVectorForm
             case _:
                 assert_never(e)
+
+    def _refuse_division(self, op: str, operand: Expr) -> None:
+        """Dead lanes may divide by 0, which integers must not."""
+        if self.dead and op in _DIVISIONS and dtype_of(operand).is_integer:
+            raise NoVectorForm
 
     def _select(self, conditions: tuple[Affine, ...], a: Expr, b: Expr) -> Expr:
         uniform, varying, holds = self.conditions(conditions)
@@ -214,7 +254,7 @@ class Widening:
         for part in walk_expr(e):
             if not isinstance(part, Load):
                 continue
-            reach = (part.lanes - 1) * part.stride
+            reach = (part.lanes - part.dead - 1) * part.stride
             low, high = interval(part.index, self.env)
             if low + min(reach, 0) < 0 or high + max(reach, 0) >= part.buffer.size:
                 return False

@@ -36,6 +36,16 @@ def test_every_word_of_the_text_has_a_meaning() -> None:
     assert set(NAMESPACE) == RESERVED
 
 
+def test_dead_lanes_read_as_zero_and_are_not_written() -> None:
+    func = kernel(
+        "o[ramp(1, 4, dead=1)] = A[ramp(0, 4, dead=2)] + broadcast(1.0, 4)",
+        A="(2,), 'float32'", o="(4,), 'float32'",
+    )  # fmt: skip
+    assert run(func, [5, 6]).tolist() == [0, 6, 7, 1]
+    with pytest.raises(IndexError):
+        run(kernel("o[ramp(2, 4, dead=1)] = broadcast(1.0, 4)", o="(4,), 'float32'"))
+
+
 def test_float32_is_rounded_after_each_operation() -> None:
     func = kernel("o[0] = A[0] + 1.0 - 1.0", A="(1,), 'float32'", o="(1,), 'float32'")
     assert run(func, [1e-8]) == 0

@@ -73,6 +73,15 @@ def test_vectors_that_partly_overlap_are_no_registers() -> None:
     assert scope_of("(16,)", body.format(8, 8, 8)) == "local"
 
 
+def test_vectors_whose_dead_lanes_have_no_place_are_no_registers() -> None:
+    body = """\
+    T[ramp(0, 8, dead=1)] = C[ramp(0, 8)]
+    C[ramp(0, 8)] = T[ramp(0, 8)]
+"""
+    assert scope_of("(8,)", body) == "local"
+    assert scope_of("(7,)", body) == "stack"
+
+
 def test_many_vectors_are_no_register_tile() -> None:
     body = """\
     for i in unrolled(0, 2000):

@@ -114,6 +114,65 @@ BODIES = {
     for j in vectorized(0, 4):
         C[0] = C[0] + C[j]
 """,
+    "lanes_of_a_few_terms": """
+    for j in vectorized(0, 7):
+        C[0] = min(C[0], A[j])
+""",
+    "lanes_of_two_vectors_and_a_tail_that_is_as_long": """
+    for j in vectorized(0, 23):
+        C[0] = C[0] + exp(A[j])
+""",
+    "lanes_of_a_vector_and_one_term": """
+    for j in vectorized(0, 9):
+        C[0] = C[0] + A[j]
+""",
+    "strided_tail_in_pieces": """
+    for j in vectorized(0, 13):
+        C[2*j] = A[j]
+""",
+    "integer_division_in_pieces": """
+    for j in vectorized(0, 7):
+        C[j] = float32(int32(A[j]) // int32(A[j + 8] * 9.0))
+""",
+    "float_division_with_dead_lanes": """
+    for j in vectorized(0, 7):
+        C[j] = 1.0 / A[j]
+""",
+    "condition_alike_in_all_live_lanes": """
+    for j in vectorized(0, 7):
+        C[j] = A[j] if 6 - j >= 0 else 1.0
+""",
+    "rows_with_room_for_whole_vectors": """
+    T = allocate((3, 16), 'float32', 'stack')
+    for i in unrolled(0, 3):
+        for j in vectorized(0, 15):
+            T[16*i + j] = 0.0
+    for k in serial(0, 4):
+        for i in unrolled(0, 3):
+            for j in vectorized(0, 15):
+                T[16*i + j] = T[16*i + j] + A[i]*A[15*k + j]
+    for i in unrolled(0, 3):
+        for j in vectorized(0, 15):
+            C[15*i + j] = T[16*i + j]
+""",
+    "rows_of_which_a_part_is_cut_off": """
+    T = allocate((16,), 'float32', 'stack')
+    for j in vectorized(0, 16):
+        T[j] = 0.0
+    for j in vectorized(0, 13):
+        T[j] = T[j] + A[j]
+    for j in vectorized(0, 16):
+        C[j] = T[j]
+""",
+    "rows_without_room_in_pieces": """
+    T = allocate((3, 7), 'float32', 'stack')
+    for i in unrolled(0, 3):
+        for j in vectorized(0, 7):
+            T[7*i + j] = A[7*i + j]
+    for i in unrolled(0, 3):
+        for j in vectorized(0, 7):
+            C[7*i + j] = T[7*i + j]
+""",
     "let_of_a_vector": """
     for j in vectorized(0, 8):
         t: float32 = A[j] + 1.0

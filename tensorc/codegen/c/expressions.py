@@ -34,6 +34,7 @@ from tensorc.ir.expr import (
 )
 from tensorc.ir.func import Buffer
 from tensorc.ir.printer import has_opaque_load
+from tensorc.ir.stmt import Store
 from tensorc.support.errors import CodegenError
 
 
@@ -125,29 +126,48 @@ class ExprWriter:
         m, dtype = self.module, e.buffer.dtype
         in_slot = self.slot(e.buffer, e.index, e.lanes)
         if in_slot is not None:
+            if e.dead:
+                of = m.type(memory_element(dtype), e.lanes)
+                in_slot = self.live_lanes(in_slot, f"({of}){{0}}", dtype, e.lanes, e.dead)
             return from_memory(m, in_slot, dtype, e.lanes)
         if e.lanes == 1:
             return from_memory(m, self.element(e.buffer, e.index), dtype, 1)
         pointer = self.pointer(e.buffer, e.index)
         whole = Inline(m, memory_element(dtype), e.lanes)
+        if e.dead:
+            text = f"{whole.load_live()}({pointer}, {e.lanes - e.dead})"
+            return from_memory(m, text, dtype, e.lanes)
         text = f"{whole.gather()}({pointer}, {e.stride})"
         if e.stride == 1:
             text = f"((const {memory_type(m, dtype, e.lanes)} *){pointer})[0]"
         return from_memory(m, f"({whole.type}){text}", dtype, e.lanes)
 
-    def store(self, buffer: Buffer, index: Affine, value: Expr, stride: int) -> str:
+    def store(self, s: Store) -> str:
         """The statement that writes a value to a buffer."""
-        m, dtype, lanes = self.module, buffer.dtype, lanes_of(value)
-        text = to_memory(m, self.expr(value), dtype, lanes)
+        buffer, index, lanes = s.buffer, s.index, lanes_of(s.value)
+        m, dtype = self.module, buffer.dtype
+        text = to_memory(m, self.expr(s.value), dtype, lanes)
         in_slot = self.slot(buffer, index, lanes)
         if in_slot is not None:
+            if s.dead:
+                text = self.live_lanes(text, in_slot, dtype, lanes, s.dead)
             return f"{in_slot} = {text};"
         if lanes == 1:
             return f"{self.element(buffer, index)} = {text};"
         pointer = self.pointer(buffer, index)
-        if stride == 1:
+        whole = Inline(m, memory_element(dtype), lanes)
+        if s.dead:
+            return f"{whole.store_live()}({pointer}, {lanes - s.dead}, {text});"
+        if s.stride == 1:
             return f"*({memory_type(m, dtype, lanes)} *){pointer} = {text};"
-        return f"{Inline(m, memory_element(dtype), lanes).scatter()}({pointer}, {stride}, {text});"
+        return f"{whole.scatter()}({pointer}, {s.stride}, {text});"
+
+    def live_lanes(self, x: str, others: str, dtype: DType, lanes: int, dead: int) -> str:
+        """A vector in memory form that has `others` in its dead lanes."""
+        m = self.module
+        live = ", ".join(["-1"] * (lanes - dead) + ["0"] * dead)
+        mask = f"({m.type('i32', lanes)}){{{live}}}"
+        return f"{Inline(m, memory_element(dtype), lanes).select()}({mask}, {x}, {others})"
 
     # ---- values
 

@@ -96,6 +96,24 @@ class Inline:
         params = f"{SCALARS[self.element]} *p, int64_t stride, {self.type} x"
         return self.function("scatter", params, body, "void")
 
+    def load_live(self) -> str:
+        """The first `n` neighbours; the other lanes are 0."""
+        body = (
+            f"    {self.type} r = {{0}};\n"
+            "    __builtin_memcpy(&r, p, (size_t)n * sizeof *p);\n    return r;\n"
+        )
+        _, prefix, suffix, _ = _X86.get((self.element, self.lanes), ("", "", "", ""))
+        if prefix == "_mm512":
+            body = self.with_intrinsic(f"{prefix}_maskz_loadu_{suffix}((1u << n) - 1, p)", body)
+        return self.function("load_live", f"const {SCALARS[self.element]} *p, int n", body)
+
+    def store_live(self) -> str:
+        """Store the first `n` lanes."""
+        body = "    __builtin_memcpy(p, &x, (size_t)n * sizeof *p);\n"
+        return self.function(
+            "store_live", f"{SCALARS[self.element]} *p, int n, {self.type} x", body, "void"
+        )
+
     # ---- choosing
 
     def select(self) -> str:

@@ -82,8 +82,8 @@ class FunctionWriter(ExprWriter):
             case Seq(parts):
                 for part in parts:
                     self.statement(part)
-            case Store(buffer, index, value, stride):
-                self.line(self.store(buffer, index, value, stride))
+            case Store():
+                self.line(self.store(s))
             case For():
                 self.loop(s)
             case IfThenElse():

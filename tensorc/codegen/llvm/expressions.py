@@ -14,6 +14,7 @@ from tensorc.codegen.llvm.arithmetic import binary, simple_opcode
 from tensorc.codegen.llvm.calls import call
 from tensorc.codegen.llvm.casts import cast, from_memory
 from tensorc.codegen.llvm.indices import IndexWriter
+from tensorc.codegen.llvm.partial import load_live
 from tensorc.codegen.llvm.traits import has_opaque, is_safe, loads_opaquely
 from tensorc.codegen.llvm.types import (
     constant,
@@ -144,22 +145,26 @@ class ExpressionWriter(IndexWriter):
             assert own == 1, f"a load of {own} lanes cannot give {lanes}"
         buffer = access.buffer
         if buffer.scope == "local":
-            x = self._load_new(access, const, e.stride)
+            x = self._load_new(access, const, e.stride, e.dead)
         else:
             cache = self.scopes[-1].loads.setdefault(buffer.name, {})
-            key = (access.pointer, const, own, e.stride)
+            key: tuple[object, ...] = (access.pointer, const, own, e.stride)
+            if e.dead:
+                key = (*key, e.dead)
             known = cache.get(key)
             if known is None:
-                known = cache[key] = self._load_new(access, const, e.stride)
+                known = cache[key] = self._load_new(access, const, e.stride, e.dead)
             x = known
         return x if own == lanes else self.splat(x, buffer.dtype, lanes)
 
-    def _load_new(self, access: Access, const: int, stride: int) -> str:
+    def _load_new(self, access: Access, const: int, stride: int, dead: int) -> str:
         dtype, lanes, of = access.buffer.dtype, access.lanes, access.of
         if lanes > 1 and stride == 0:
             lanes, of = 1, memory_type(dtype)
         if lanes > 1 and stride != 1:
             x = self._load_strided(access, const, stride)
+        elif dead:
+            x = load_live(self, access, const, dead)
         else:
             x = self.op(f"load {of}, {self.place(access, const)}")
         if access.converts:

@@ -12,6 +12,7 @@ from typing import assert_never
 from tensorc.codegen.llvm.casts import to_memory
 from tensorc.codegen.llvm.expressions import ExpressionWriter
 from tensorc.codegen.llvm.outline import LiveIn, body_header, struct_of, task, used_names
+from tensorc.codegen.llvm.partial import store_live
 from tensorc.codegen.llvm.traits import has_opaque
 from tensorc.codegen.llvm.transposition import (
     ColumnStore,
@@ -91,7 +92,9 @@ class FunctionWriter(ExpressionWriter):
         x = self._stored_value(s, lanes)
         access, const = self.access(s, lanes)
         buffer, stride, of = access.buffer, s.stride, access.of
-        if lanes > 1 and stride not in (1, -1):
+        if s.dead:
+            store_live(self, access, const, x, s.dead)
+        elif lanes > 1 and stride not in (1, -1):
             scalar = memory_type(buffer.dtype)
             for lane in range(lanes):
                 one = self.op(f"extractelement {of} {x}, i64 {lane}")
