@@ -26,6 +26,8 @@ INNER_VECTORS = 4
 WASTE = 0.125
 # For the vector axis: whole vectors are worth more.
 VECTOR_WASTE = 0.2
+# Vectors of partial results of a reduction that some length should leave in registers.
+FACTOR_VECTORS = 8
 # What one core takes of a long row, in elements.
 _CHUNK = 1 << 14
 
@@ -106,7 +108,7 @@ def inner_choices(
     """
     extent = tile.extent
     if tile.role == "factor":
-        return _factor_lengths(extent, lanes)
+        return _factor_lengths(extent, lanes, is_gpu)
     if tile.role == "chunk":
         chunks = tuple(n for n in (lanes * 2**k for k in range(16)) if n <= min(extent, _CHUNK))
         return chunks or (extent,)
@@ -125,11 +127,17 @@ def _within_groups(lengths: tuple[int, ...], group: int, cap: int, lanes: int) -
     return tuple(sorted(n for n in inside if group % n == 0))
 
 
-def _factor_lengths(extent: int, lanes: int) -> tuple[int, ...]:
-    """Lengths for a factored reduction: they divide it, since partial results have no tail."""
+def _factor_lengths(extent: int, lanes: int, is_gpu: bool) -> tuple[int, ...]:
+    """Lengths for a factored reduction: whole vectors that divide it.
+
+    Where no several vectors do, the terms that are left over take one more step.
+    """
     fitting = tuple(n for n in divisors(extent) if n <= MAX_INNER * lanes)
     filled = tuple(n for n in fitting if n % lanes == 0)
-    return filled or fitting
+    most = FACTOR_VECTORS * lanes
+    if is_gpu or any(lanes < n <= most for n in filled):
+        return filled or fitting
+    return vector_lengths(extent, most, VECTOR_WASTE, lanes)
 
 
 def _encode(lengths: Rows) -> Rows:

@@ -91,3 +91,22 @@ def test_rows_that_a_fused_loop_runs_through_stay_dense() -> None:
     s.vectorize("C", s.fuse("C", "i", "j"))
     text = print_func(lower(s.state, TARGET))
     assert "B = allocate((4, 15)" in text
+
+
+def test_a_factored_sum_has_one_vector_for_the_terms_left_over() -> None:
+    A = te.placeholder((3, 71), name="A")
+    k = te.reduce_axis((0, 71), name="k")
+    s = Schedule([A, te.compute((3,), lambda i: te.sum(A[i, k], k), name="C")])
+    _, inner = s.split("C", "k", [16])
+    partial = s.rfactor("C", inner, 1)
+    s.compute_at(partial, "C", "i")
+    *outer, factor, terms = s[partial].names()
+    s.reorder(partial, *outer, terms, factor)
+    s.vectorize(partial, factor)
+    func = lower(s.state, TARGET)
+    a = np.random.default_rng(0).integers(-4, 5, (3, 71)).astype(np.float32)
+    c = np.zeros(3, np.float32)
+    execute(func, [a, c])
+    np.testing.assert_array_equal(c, a.sum(axis=1))
+    left = "C_rf_tile[ramp(0, 8, dead=1)] = C_rf_tile[ramp(0, 8)] + A[ramp(71*C_i + 64, 8, dead=1)]"
+    assert print_func(func).count(left) == 1

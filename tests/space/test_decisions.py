@@ -77,7 +77,19 @@ def test_vectors_stay_within_a_group() -> None:
     ) == (16, 32, 64)
 
 
-def test_factors_of_a_reduction_divide_it() -> None:
-    tile = Tile("C", "k", IterKind.REDUCE, 1000, 0, 1, "factor")
-    lengths = inner_choices(tile, 8, 64, is_vector=False, is_gpu=False)
-    assert lengths == (8, 40, 200)
+@pytest.mark.parametrize(
+    ("extent", "gpu", "lengths"),
+    [
+        (1000, False, (8, 40, 200)),
+        (1159, False, (8, 16, 24, 32, 40, 48, 56, 64)),  # 19 and 61 divide it
+        (1160, False, (8, 40, 232)),
+        (8 * 73, False, (8, 16, 24, 32, 40, 48, 56, 64)),  # 8 and 584 divide it
+        (13, False, (13,)),
+        (1159, True, (1, 19, 61)),
+    ],
+)
+def test_factors_of_a_reduction_are_several_vectors_that_divide_it_or_any(
+    extent: int, gpu: bool, lengths: tuple[int, ...]
+) -> None:
+    tile = Tile("C", "k", IterKind.REDUCE, extent, 0, 1, "factor")
+    assert inner_choices(tile, 8, 64, is_vector=False, is_gpu=gpu) == lengths

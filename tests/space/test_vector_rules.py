@@ -30,8 +30,9 @@ def test_sums_across_rows_are_tiled_and_need_no_partial_sums() -> None:
     assert loops(plain, stage) == ["i0", "k0"]
 
 
-def test_sums_along_rows_are_partial_sums_of_lanes_only() -> None:
-    (sketch,) = generate_sketches(total(1), ONE)
+@pytest.mark.parametrize("terms", [256, 259])
+def test_sums_along_rows_are_partial_sums_of_lanes_only(terms: int) -> None:
+    (sketch,) = generate_sketches(total(1, (512, terms)), ONE)
     (step,) = (s for s in sketch.steps if isinstance(s, RfactorStep))
     assert step.iterator == "k1.1"
 

@@ -12,6 +12,8 @@ from tensorc.space.inquiries import has_reduce, is_cached, is_compute, needs_til
 from tensorc.space.strides import walks_rows
 from tensorc.space.task import SearchTask
 
+# From so many vectors on, terms that are left over do not count.
+_VECTORS = 4
 # A stage with more elements than this for each core has enough parallel work of its own.
 _ELEMENTS_PER_CORE = 16
 
@@ -89,7 +91,8 @@ def _needs_lanes(task: SearchTask, draft: Draft, stage: str) -> bool:
     """Whether nothing but the reduction offers vectors, and enough of them."""
     op = draft.op(stage)
     _, terms = volume(draft, stage)
-    if not isinstance(terms, int) or terms % lanes_of(op, task.target):
+    lanes = lanes_of(op, task.target)
+    if not isinstance(terms, int) or (terms % lanes and terms < _VECTORS * lanes):
         return False
     across = any(walks_rows(draft.state, stage, axis) for axis in op.axes)
     return not across and not needs_tiling(draft, stage) and _sums_neighbours(draft, stage)
