@@ -13,6 +13,7 @@ from tensorc.codegen.llvm.casts import to_memory
 from tensorc.codegen.llvm.expressions import ExpressionWriter
 from tensorc.codegen.llvm.outline import LiveIn, body_header, struct_of, task, used_names
 from tensorc.codegen.llvm.partial import store_live
+from tensorc.codegen.llvm.reuse_order import Ordered, reuse_order
 from tensorc.codegen.llvm.traits import has_opaque
 from tensorc.codegen.llvm.transposition import (
     ColumnStore,
@@ -42,7 +43,16 @@ class FunctionWriter(ExpressionWriter):
         parallel: Whether this function is the body of a parallel loop.
     """
 
-    __slots__ = ("_columns", "_lanes", "_sides", "allocas", "offsets", "parallel", "workspace")
+    __slots__ = (
+        "_columns",
+        "_lanes",
+        "_ordered",
+        "_sides",
+        "allocas",
+        "offsets",
+        "parallel",
+        "workspace",
+    )
 
     def __init__(
         self, module: Module, offsets: dict[str, int], workspace: str, *, parallel: bool
@@ -56,6 +66,7 @@ class FunctionWriter(ExpressionWriter):
         self._lanes: dict[int, int] = {}
         self._columns: dict[int, list[Load]] = {}
         self._sides: dict[int, ColumnStore | None] = {}
+        self._ordered: dict[int, Ordered | None] = {}
 
     def statement(self, s: Stmt) -> None:
         """Write a statement."""
@@ -136,6 +147,12 @@ class FunctionWriter(ExpressionWriter):
         if blocks is None:
             blocks = self._columns[id(s)] = columns_of(s)
             self._sides[id(s)] = column_store(s)
+            registers = self.module.target.vector_registers
+            self._ordered[id(s)] = None if blocks else reuse_order(s, registers)
+        ordered = self._ordered[id(s)]
+        if ordered is not None:
+            self._steps(ordered)
+            return
         side = self._sides[id(s)]
         if side is not None and not blocks:
             store_blocks(self, side, self._stored_value)
@@ -148,6 +165,14 @@ class FunctionWriter(ExpressionWriter):
             self._bind_lets(s)
             self.statement(s.body)
         self._unbind(s)
+
+    def _steps(self, nest: Ordered) -> None:
+        """An unrolled nest, step by step."""
+        for values in nest.steps:
+            self.index.update(zip(nest.variables, values, strict=True))
+            self.statement(nest.store)
+        for variable in nest.variables:
+            del self.index[variable]
 
     def loop(self, s: For, first: str, end: str) -> None:
         """A loop from `first` up to, not including, `end`, both `i64`; at least one iteration."""
