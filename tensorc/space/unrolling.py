@@ -43,10 +43,10 @@ def deepest_guest(state: State, bounds: Bounds, name: str) -> Any:
     return deepest
 
 
-def body_copies(
+def unrolled_loops(
     loops: Sequence[Loop], vectorized: Sequence[Any], guest: Any, limit: Any, lanes: int
-) -> tuple[Any, Any]:
-    """Copies of the body, and how many steps the limit `auto_unroll_max_step` unrolls.
+) -> list[Any]:
+    """For each loop, whether the limit `auto_unroll_max_step` unrolls it and all inside it.
 
     As in lowering: from the inside, loops are unrolled while the product of their steps is within
     the limit, where a vector counts as one step, and nothing else is computed in them.
@@ -59,16 +59,33 @@ def body_copies(
         lanes: Elements of a vector.
     """
     steps: Any = 1
+    going: Any = True
+    flags: list[Any] = []
+    for k in range(len(loops) - 1, -1, -1):
+        extent = loops[k].extent
+        steps = steps * where(vectorized[k], ceildiv(extent, lanes), extent)
+        going = going & (guest < k) & (steps <= limit)
+        flags.append(going)
+    return flags[::-1]
+
+
+def body_copies(
+    loops: Sequence[Loop], vectorized: Sequence[Any], guest: Any, limit: Any, lanes: int
+) -> tuple[Any, Any]:
+    """Copies of the body, and how many steps the limit `auto_unroll_max_step` unrolls.
+
+    The arguments are those of `unrolled_loops`.
+    """
+    flags = unrolled_loops(loops, vectorized, guest, limit, lanes)
+    steps: Any = 1
     copies: Any = 1
     unrolled: Any = 1
-    going: Any = True
     for k in range(len(loops) - 1, -1, -1):
         extent, vector = loops[k].extent, vectorized[k]
         vectors = ceildiv(extent, lanes)
         steps = steps * where(vector, vectors, extent)
-        going = going & (guest < k) & (steps <= limit)
-        unrolled = where(going, steps, unrolled)
-        serial = extent if loops[k].annotation is Annotation.UNROLL else where(going, extent, 1)
+        unrolled = where(flags[k], steps, unrolled)
+        serial = extent if loops[k].annotation is Annotation.UNROLL else where(flags[k], extent, 1)
         whole = where(vectors <= MAX_UNROLLED_VECTORS, vectors, 1)
         copies = copies * where(vector, whole, serial)
     return copies, unrolled

@@ -175,6 +175,21 @@ def test_a_register_run_ends_at_a_loop_that_moves_the_tile() -> None:
     assert 2 ** named(row)["tile_loads"] - 1 == pytest.approx(8 + 1)  # of B and, once, of A
 
 
+@pytest.mark.parametrize(("steps", "loads"), [(0, 8 + 1), (64, (10 + 3) / 3)])
+def test_steps_that_are_unrolled_load_what_they_share_once(steps: int, loads: float) -> None:
+    A, B = te.placeholder((66, 16), name="A"), te.placeholder((3, 16), name="B")
+    r = te.reduce_axis((0, 3), name="r")
+    C = te.compute((64, 16), lambda i, j: te.sum(A[i + r, j] * B[r, j], r), name="C")
+    s = Schedule([A, B, C])
+    s.split("C", "i", (8,))
+    s.reorder("C", "i.0", "r", "i.1", "j")
+    s.unroll("C", "i.1")
+    s.vectorize("C", "j")
+    s.pragma("C", "i.0", "auto_unroll_max_step", steps)
+    (row,) = features(s.state, Target.parse("llvm -vector-bytes=64"))[0]
+    assert 2 ** named(row)["tile_loads"] - 1 == pytest.approx(loads)
+
+
 def moved(order: tuple[str, str], shape: tuple[int, int]) -> dict[str, float]:
     """A transposing copy with its loops in an order, on caches of 4 and 64 KiB."""
     rows, columns = shape

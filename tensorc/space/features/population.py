@@ -18,7 +18,7 @@ from tensorc.space.features.loops import Flags, Floats, LoopArrays, loop_arrays,
 from tensorc.space.features.names import BUFFERS, CURVE, FEATURE_NAMES
 from tensorc.space.features.phases import executed_share
 from tensorc.space.features.plan import Plan, StatementPlan, make_plan
-from tensorc.space.unrolling import body_copies, deepest_guest, vector_flags
+from tensorc.space.unrolling import body_copies, deepest_guest, unrolled_loops, vector_flags
 from tensorc.target import Target
 
 Features = NDArray[np.float32]
@@ -168,6 +168,7 @@ class _Population:
         guest = deepest_guest(self.state, self.bounds, plan.name)
         vectorized = vector_flags(self.state, plan.name)
         copies, _ = body_copies(nest.own, vectorized, guest, limit, lanes)
+        unrolled = unrolled_loops(nest.own, vectorized, guest, limit, lanes)
         return [
             accumulators,
             accumulators + vectors + 1.0,
@@ -178,7 +179,7 @@ class _Population:
             _moved_past(target.l2_bytes, plan, loops, parts),
             copies,
             loops.total / tasks,
-            _tile_loads(plan, loops, stride, lanes),
+            _tile_loads(plan, loops, parts, stride, _block(plan, loops, unrolled), lanes),
             _lines_per_set(plan, loops, stride, target),
             _register_run(plan, loops),
             _moved_past(target.l3_bytes, plan, loops, parts),
@@ -218,19 +219,45 @@ def _tile_start(plan: StatementPlan, loops: LoopArrays) -> int:
     return max((k + 1 for k, reduce in enumerate(reduces) if reduce), default=loops.first)
 
 
-def _tile_loads(plan: StatementPlan, loops: LoopArrays, stride: Floats, lanes: int) -> Floats:
-    """Loads of one step of the innermost reduction: vectors, broadcasts, elements of gathers."""
+def _block(plan: StatementPlan, loops: LoopArrays, unrolled: Sequence[Any]) -> NDArray[np.int64]:
+    """The number of the outermost loop of what is unrolled as one, at most that of the tile."""
+    outer = len(loops.nest.loops) - len(loops.nest.own)
     start = _tile_start(plan, loops)
-    total = np.zeros(loops.extents.shape[1])
+    block = np.full(loops.extents.shape[1], start)
+    for k in range(start - 1, loops.first - 1, -1):
+        block = np.where(unrolled[plan.levels[k] - outer], k, block)
+    return block
+
+
+def _tile_loads(
+    plan: StatementPlan,
+    loops: LoopArrays,
+    parts: Touched,
+    stride: Floats,
+    block: NDArray[np.int64],
+    lanes: int,
+) -> Floats:
+    """Loads of one step of the innermost reduction: vectors, broadcasts, elements of gathers.
+
+    Steps that are unrolled load what they have in common once (`codegen.llvm.reuse_order`).
+    """
+    rows = np.arange(loops.extents.shape[1])
+    start = _tile_start(plan, loops)
+    steps = loops.inside[block, rows] / loops.inside[start]
+    total = np.zeros(len(rows))
     for b, buffer in enumerate(plan.buffers):
         if not buffer.is_read or buffer.is_written:
             continue
-        loads = np.ones(len(total))
-        for k in range(start, loops.count):
+        loads, elements = np.ones(len(rows)), np.ones(len(rows))
+        for k in range(loops.first, loops.count):
             if plan.moved[b, k]:
                 near = loops.vector[k] & (np.abs(stride[b, k]) <= 1)
-                loads = loads * np.where(near, np.ceil(loops.extents[k] / lanes), loops.extents[k])
-        total = total + loads
+                each = np.where(near, np.ceil(loops.extents[k] / lanes), loops.extents[k])
+                loads = loads * np.where(k >= block, each, 1.0)
+                elements = elements * np.where(k >= block, loops.extents[k], 1.0)
+        level = np.minimum(block, max(loops.count - 1, 0))
+        reused = np.minimum(parts.elements[b, level, rows] / elements, 1.0)
+        total = total + loads * np.where(block < start, reused, 1.0) / steps
     return total
 
 
