@@ -112,6 +112,8 @@ def inner_choices(
     if tile.role == "chunk":
         chunks = tuple(n for n in (lanes * 2**k for k in range(16)) if n <= min(extent, _CHUNK))
         return chunks or (extent,)
+    if tile.role == "blocks":
+        return divisors(extent)
     if (is_vector or tile.role == "lanes") and not is_gpu:
         lengths = vector_lengths(extent, cap, VECTOR_WASTE, lanes)
         return lengths if group is None else _within_groups(lengths, group, cap, lanes)

@@ -14,7 +14,7 @@ from tensorc.schedule.stage import IterKind
 
 Rows: TypeAlias = NDArray[np.int64]
 ChoiceKind: TypeAlias = Literal["location", "parallel", "vectorize", "unroll", "threads", "vector"]
-TileRole: TypeAlias = Literal["levels", "across", "lanes", "chunk", "factor"]
+TileRole: TypeAlias = Literal["levels", "across", "lanes", "chunk", "blocks", "factor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class Tile:
         count: How many columns it has.
         role: What it is for: the levels of a tiled stage, such levels with the vectors along this
             axis although it is not the last, the vector loop of an untiled reduction, the part of
-            a row that one core takes, or a factored reduction.
+            a row that one core takes, a number of blocks that several stages are computed for, or a
+            factored reduction.
     """
 
     stage: str

@@ -53,8 +53,8 @@ def annotate(task: SearchTask, draft: Draft) -> Draft:
     untiled = [name for name in names if not draft.stage(name).relations]
     for name in names:
         draft = _combine_lanes(_vector_tile(task, draft, name), name)
-    for name in reversed(untiled):
-        draft = _locate(draft, name)
+    for name in reversed(names):
+        draft = _locate(draft, name, whole=name in untiled)
     for name in names:
         draft = _parallel(task, draft, name)
     for name in names:
@@ -98,8 +98,12 @@ def vector_tile(tiles: Iterable[Tile]) -> Tile | None:
 def is_around_unrolled(draft: Draft, tile: Tile) -> bool:
     """Whether a rule has unrolled whole axes inside this tile, so that one vector is enough."""
     iterators = draft.stage(tile.stage).iterators
-    unrolled = any(i.annotation is Annotation.UNROLL and "." not in i.name for i in iterators)
-    return unrolled and tile.count == 1 and tile.kind is IterKind.SPATIAL
+    unrolled = any(i.annotation is Annotation.UNROLL for i in iterators)
+    return unrolled and tile.count == 1 and tile.role == "levels" and _is_spatial(tile)
+
+
+def _is_spatial(tile: Tile) -> bool:
+    return tile.kind is IterKind.SPATIAL
 
 
 def location_limit(draft: Draft, target: str) -> int:
@@ -121,8 +125,11 @@ def location_limit(draft: Draft, target: str) -> int:
     return len(outer_loops(draft.state, target)) + count
 
 
-def _locate(draft: Draft, name: str) -> Draft:
-    """A column for the place of an untiled stage: how many loops of a stage that needs it."""
+def _locate(draft: Draft, name: str, *, whole: bool) -> Draft:
+    """A column for the place of a stage: how many loops of a stage that needs it.
+
+    A stage that is not `whole`, but tiled, is computed for a number of blocks at most.
+    """
     stage, dag = draft.stage(name), draft.state.dag
     if isinstance(stage.location, At) or dag.is_output(name):
         return draft
@@ -133,6 +140,8 @@ def _locate(draft: Draft, name: str) -> Draft:
     for reader in readers(draft, name):
         shared = _shared_loops(draft, reader, target)
         limit = limit if shared is None else min(limit, shared)
+    if not whole:
+        limit = min(limit, _tiled_limit(draft, target))
     if not limit:
         return draft
     # Partial results of lanes are combined at once, so that they stay in registers; where that is
@@ -141,6 +150,17 @@ def _locate(draft: Draft, name: str) -> Draft:
     least = limit if fixed and _combines_lanes(draft, target) else 0
     draft, level = draft.choose(name, "location", range(least, limit + 1))
     return draft.do(LocateStep(name, target, level, limit))
+
+
+def _tiled_limit(draft: Draft, target: str) -> int:
+    """How many loops may enclose a tiled stage: those over numbers of blocks."""
+    joint = {
+        (d.stage, f"{d.iterator}.0")
+        for d in draft.decisions
+        if isinstance(d, Tile) and d.role == "blocks"
+    }
+    loops = nest_loops(draft.state, target)
+    return next((k + 1 for k, loop in enumerate(loops) if loop in joint), 0)
 
 
 def _combines_lanes(draft: Draft, name: str) -> bool:

@@ -17,6 +17,7 @@ from tensorc.te import Tensor
 from tensorc.te.tensor import ComputeOp
 from tests.fuzz.programs import random_program
 from tests.fuzz.suite import suite_case
+from tests.fuzz.transforms import transforms
 from tests.lower.programs import PROGRAMS, narrow
 from tests.te.interpreter import interpret, numpy_dtype
 
@@ -70,12 +71,16 @@ def random_example(r: Random) -> Example:
         return _by_definition(r.choice(PROGRAMS)(r), r)
     if share < 0.9:
         return _by_definition(narrow(r), r)
-    return r.choice((_suite, _suite, _special_values, _divisions))(r)
+    return r.choice((_suite, _suite, _special_values, _divisions, _blocks, _blocks))(r)
 
 
 def _by_definition(tensors: Sequence[Tensor], r: Random) -> Example:
     inputs = _inputs(tensors, r)
     return _example(tensors, inputs, interpret(tensors, inputs))
+
+
+def _blocks(r: Random) -> Example:
+    return _by_definition(transforms(r), r)
 
 
 def _suite(r: Random) -> Example:

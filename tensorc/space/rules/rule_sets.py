@@ -12,9 +12,11 @@ from tensorc.space.rules.add_cache_read import AddCacheRead
 from tensorc.space.rules.add_cache_write import AddCacheWrite
 from tensorc.space.rules.add_rfactor import AddRfactor
 from tensorc.space.rules.always_inline import AlwaysInline
+from tensorc.space.rules.compute_in_block import ComputeInBlock
 from tensorc.space.rules.cross_thread_reduction import CrossThreadReduction
 from tensorc.space.rules.inline_padding import InlinePadding
 from tensorc.space.rules.inline_transposition import InlineTransposition
+from tensorc.space.rules.join_blocks import JoinBlocks
 from tensorc.space.rules.keep_constant import KeepConstant
 from tensorc.space.rules.multi_level_tiling import MultiLevelTiling
 from tensorc.space.rules.multi_level_tiling_with_fusion import MultiLevelTilingWithFusion
@@ -70,6 +72,8 @@ _DEFAULT: Final = RuleSet(
         PackAcross(),
         PackOperand(),
         KeepConstant(),
+        JoinBlocks(),
+        ComputeInBlock(),
         InlinePadding(),
         InlineTransposition(),
         VectorizeAcross(_CPU),
