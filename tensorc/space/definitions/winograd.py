@@ -1,321 +1,240 @@
-"""3x3 windows by Winograd's algorithm (Lavin and Gray, arXiv 1509.09308): fewer multiplications.
+"""Windows by Winograd's algorithm (Lavin and Gray, arXiv 1509.09308): fewer multiplications.
 
     before:  O(n, h, w, co) = Σ over r, s, c of S(n, h + r, w + s, c) · W(r, s, c, co)
-    after:   D(x, p, c)     = Bᵀ S B    for tile p of (m + 2)² positions; x counts the positions
+    after:   D(x, p, c)     = Bᵀ S B    for tile p of so many positions; x counts its products
              K(x, c, co)    = G W Gᵀ
              P(x, p, co)    = Σ over c of D(x, p, c) · K(x, c, co)
-             O              = Aᵀ P A    for tile p, m × m elements
+             O              = Aᵀ P A    for tile p of elements
+
+With one window axis, or three, likewise; windows with steps or gaps, stretched data, groups and
+several axes of channels differ in the tiles and matrices only (`bilinear`, `tiles`). Of three axes
+one may be left as it is: its taps are then summed like channels.
 
 A value that is not finite spreads over its tile.
 
-The transforms go along rows first and then along columns. Their matrices are written out in the
-formulas: zeros cost nothing, and what two rows have in common is computed once.
+The transforms go along one axis after the other. Their matrices are written out in the formulas:
+zeros cost nothing, and what two rows have in common is computed once.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import reduce
-from typing import Final
+from typing import Final, TypeAlias
 
 from tensorc import te
 from tensorc.ir.affine import Affine
+from tensorc.space.definitions.bilinear import Bilinear
 from tensorc.space.definitions.definition import Definition
 from tensorc.space.definitions.splice import splice
+from tensorc.space.definitions.tiles import Tiles, flat, tiles_of, unflat
+from tensorc.space.definitions.transforms import transformed, transposed
 from tensorc.space.definitions.windows import WindowSum, window_sum
 from tensorc.te import Expr, Tensor
-from tensorc.te.dag import CONST_TENSOR_INDICES, ComputeDAG
-from tensorc.topi.winograd import Matrix, transform_matrices
+from tensorc.te.dag import ComputeDAG
 
-_TAPS: Final = 3
 _EPSILON: Final = 2.0**-23
 # How much of the error allowed is left to data that cancels worse than random data.
 _MARGIN: Final = 64.0
 # Terms, of which there is one for each channel, add to the error of a single one like this.
 _CHANNELS: Final = 1 / 6
+# Fewer multiplications by less than this are not worth transforms.
+_WORTH: Final = 1.2
+
+At: TypeAlias = Mapping[str, Expr | int]
 
 
 @dataclass(frozen=True, slots=True)
 class Winograd:
-    """Compute stages that slide a 3x3 window in steps of 1 by tiles of `tile` x `tile` elements.
+    """Compute sums of products that slide windows by tiles of about `tile` elements along each.
 
     Attributes:
-        tile: Elements of a tile along each axis: 2 needs 2.25 times fewer multiplications, 4 needs
-            4 times fewer.
+        tile: For 3x3 windows, 2 needs 2.25 times fewer multiplications, 4 needs 4 times fewer.
     """
 
     tile: int
 
     def apply(self, dag: ComputeDAG, tolerance: float) -> Iterator[Definition]:
-        """Return a definition for each such stage that the tolerance allows."""
+        """Return definitions for each such stage that the tolerance allows."""
         for op in dag.ops:
             found = None if op.is_placeholder else window_sum(dag, op.name)
-            if found is None or not found.sizes["r"] == found.sizes["s"] == _TAPS:
-                continue
-            error = error_bound(self.tile, found.sizes["c"])
-            if error <= tolerance:
-                name = f"winograd({self.tile}x{self.tile}) of {op.name}"
-                yield Definition(name, _rewritten(dag, found, self.tile), error)
+            for tiles in () if found is None else self._ways(found):
+                error = error_bound([cut.how for cut in tiles.cuts], _terms(tiles))
+                if error <= tolerance and tiles.saving() >= _WORTH:
+                    sizes = "x".join(str(cut.how.size) for cut in tiles.cuts)
+                    yield Definition(
+                        f"winograd({sizes}) of {op.name}", _rewritten(dag, tiles), error
+                    )
+
+    def _ways(self, what: WindowSum) -> Iterator[Tiles]:
+        """All windows by tiles, and of three also the last two."""
+        axes = len(what.windows)
+        for count in (axes, 2) if axes == 3 else (axes,):
+            tiles = tiles_of(what, self.tile, count)
+            if tiles is not None:
+                yield tiles
 
 
-def error_bound(tile: int, channels: int) -> float:
+def error_bound(algorithms: Sequence[Bilinear], terms: int) -> float:
     """Return the error allowed for, relative to the largest element of the result, in float32.
 
-    It is `64 · ε · κ · (1 + √channels / 6)`, where κ is by how much the transforms enlarge the
-    rounding of random data: 1.7 for tiles of 2, 10.4 for tiles of 4. Random data has an error of
-    about a sixty-fourth of it (2e-7 … 9e-7 and 1e-6 … 6e-6 for 1 … 512 channels; direct sums have
-    1e-7 … 3e-6); the rest is for data that cancels worse.
+    It is `64 · ε · κ · (1 + √terms / 6)`, where κ is by how much the transforms enlarge the
+    rounding of random data, and `terms` are summed of the products: 1.7 for 3x3 windows by tiles
+    of 2, 10.4 by tiles of 4. Random data has an error of about a sixty-fourth of it (2e-7 … 9e-7
+    and 1e-6 … 6e-6 for 1 … 512 channels; direct sums have 1e-7 … 3e-6); the rest is for data that
+    cancels worse.
     """
-    return _MARGIN * _EPSILON * _enlargement(tile) ** 2 * (1 + math.sqrt(channels) * _CHANNELS)
+    enlargement = math.prod(how.enlargement() for how in algorithms)
+    return _MARGIN * _EPSILON * enlargement * (1 + math.sqrt(terms) * _CHANNELS)
 
 
-def _enlargement(tile: int) -> float:
-    """How much larger than of a direct sum the root mean square of the terms is, along an axis."""
-    a, b, g = transform_matrices(tile, _TAPS)
-    products = [
-        sum(float(row[i]) ** 2 for row in b) * sum(float(x) ** 2 for x in g[i])
-        for i in range(len(a))
-    ]
-    sums = [
-        sum(float(a[i][o]) ** 2 * product for i, product in enumerate(products))
-        for o in range(tile)
-    ]
-    return math.sqrt(max(sums) / _TAPS)
+def _terms(tiles: Tiles) -> int:
+    """How many products are summed."""
+    channels = math.prod(tiles.what.sizes[role] for role in tiles.what.channels)
+    return channels * (1 if tiles.kept is None else tiles.kept.taps)
 
 
-def _rewritten(dag: ComputeDAG, what: WindowSum, tile: int) -> ComputeDAG:
+def _rewritten(dag: ComputeDAG, tiles: Tiles) -> ComputeDAG:
+    what = tiles.what
     source, kernel = dag.by_name[what.source.op], dag.by_name[what.weight]
     data = te.placeholder(source.shape, source.dtypes[what.source.output].name, name="data")
     weight = te.placeholder(kernel.shape, kernel.dtypes[what.weight_output].name, name="weight")
-    a, b, g = transform_matrices(tile, _TAPS)
-    tiles = _Tiles(what, tile)
-    products = _products(_data(tiles, data, b), _kernel(what, weight, g))
-    result = _output(tiles, products, a)
-    return splice(dag, what.stage, {data: source.name, weight: kernel.name}, result)
-
-
-@dataclass(frozen=True, slots=True)
-class _Tiles:
-    """How the elements of a stage are cut into tiles."""
-
-    what: WindowSum
-    size: int
-
-    @property
-    def batch(self) -> tuple[int, ...]:
-        """The extents of the axes that are neither in a window nor of the weights."""
-        return tuple(self.what.sizes[role] for role in self.what.batch)
-
-    @property
-    def counts(self) -> tuple[int, int]:
-        """Tiles along both axes of the window."""
-        rows, columns = (-(-self.what.sizes[role] // self.size) for role in ("h", "w"))
-        return rows, columns
-
-    @property
-    def total(self) -> int:
-        """All tiles."""
-        return math.prod((*self.batch, *self.counts))
-
-    def corner(self, p: Expr) -> tuple[list[Expr], Expr, Expr]:
-        """Where a tile begins: the batch axes, and the first position of the window's two."""
-        rows, columns = self.counts
-        place = te.indexdiv(p, rows * columns)
-        batch: list[Expr] = []
-        for extent in reversed(self.batch):
-            batch.insert(0, te.indexmod(place, extent))
-            place = te.indexdiv(place, extent)
-        row = te.indexmod(te.indexdiv(p, columns), rows)
-        return batch, row * self.size, te.indexmod(p, columns) * self.size
-
-    def number(self, batch: Sequence[Expr], h: Expr, w: Expr) -> Expr:
-        """The tile that an element is in."""
-        rows, columns = self.counts
-        place: Expr = te.const(0, "int32")
-        for index, extent in zip(batch, self.batch, strict=True):
-            place = place * extent + index
-        return (
-            place * (rows * columns)
-            + te.indexdiv(h, self.size) * columns
-            + te.indexdiv(w, self.size)
-        )
-
-
-def _data(tiles: _Tiles, data: Tensor, matrix: Matrix) -> Tensor:
-    """The transformed tiles of the data: `[positions, tiles, channels]`."""
-    alpha, channels = len(matrix), tiles.what.sizes["c"]
-    element = _positions(tiles, data)
-
-    def row(eps: Expr, nu: Expr, p: Expr, c: Expr) -> Expr:
-        batch, h, w = tiles.corner(p)
-        return _chosen(eps, _columns(matrix), lambda k: element(batch, h + k, w + nu, c))
-
-    rows = te.compute(
-        (alpha, alpha, tiles.total, channels),
-        row,
-        name_hint="data_rows",
-        attrs={CONST_TENSOR_INDICES: ["eps", "nu"]},
-    )
-    return te.compute(
-        (alpha * alpha, tiles.total, channels),
-        lambda x, p, c: _chosen(
-            te.indexmod(x, alpha), _columns(matrix), lambda k: rows(te.indexdiv(x, alpha), k, p, c)
-        ),
-        name_hint="data_tiles",
-        attrs={CONST_TENSOR_INDICES: ["x"]},
+    products = _products(tiles, _data(tiles, data), _kernel(tiles, weight))
+    return splice(
+        dag, what.stage, {data: source.name, weight: kernel.name}, _output(tiles, products)
     )
 
 
-def _positions(tiles: _Tiles, data: Tensor) -> Callable[[Sequence[Expr], Expr, Expr, Expr], Expr]:
-    """What the window slides over, as a formula; a stage of its own where there are conditions."""
+def _extents(what: WindowSum, roles: Sequence[str]) -> list[int]:
+    return [what.sizes[role] for role in roles]
+
+
+def _data(tiles: Tiles, data: Tensor) -> Tensor:
+    """The transformed tiles of the data: `[products, rows, groups and channels]`."""
     what = tiles.what
-    sizes = {role: what.sizes[role] + _TAPS - 1 for role in ("h", "w")}
-    wide = [n * tiles.size + _TAPS - 1 for n in tiles.counts]
+    element = _positions(tiles, data)
+    rest = {
+        "p": math.prod(tiles.data_extents),
+        "c": math.prod(_extents(what, (*what.groups, *what.channels))),
+    }
+    return transformed(
+        [transposed(cut.how.data) for cut in tiles.cuts],
+        rest,
+        lambda ks, p, c: element(tiles.corner(p, ks), c),
+        ("data", "data_tiles"),
+        whole=True,
+    )
 
-    def read(batch: Sequence[Expr], h: Expr, w: Expr, c: Expr) -> Expr:
-        roles = {**dict(zip(what.batch, batch, strict=True)), "h": h, "w": w, "c": c}
-        return data(*(_index(affine, roles) for affine in what.source.indices))
+
+def _positions(tiles: Tiles, data: Tensor) -> Callable[[Mapping[str, Expr], Expr], Expr]:
+    """What windows slide over, as a formula; a stage of its own where there are conditions."""
+    what, wide, limits = tiles.what, tiles.wide, tiles.limits()
+    source, roles = what.source, (*what.groups, *what.channels)
+    extents = _extents(what, roles)
+
+    def read(at: At, c: Expr) -> Expr:
+        inside = {**at, **dict(zip(roles, unflat(c, extents), strict=True))}
+        return data(*(_index(affine, inside) for affine in source.indices))
 
     def padded(*axes: Expr) -> Expr:
-        *batch, h, w, c = axes
-        roles = {**dict(zip(what.batch, batch, strict=True)), "h": h, "w": w, "c": c}
-        zero = te.const(0, data.dtype)
-        value = read(batch, h, w, c)
-        behind = [
-            place < sizes[role]
-            for role, place, n in zip(("h", "w"), (h, w), wide, strict=True)
-            if n > sizes[role]
-        ]
-        inside = [_index(condition, roles) >= 0 for condition in what.source.conditions]
-        for conditions in (behind, inside):
+        *places, c = axes
+        at = dict(zip(what.rows, places, strict=True))
+        inside = {**at, **dict(zip(roles, unflat(c, extents), strict=True))}
+        value, zero = read(at, c), te.const(0, data.dtype)
+        behind = [at[role] < limit for role, limit in limits.items()]
+        known = [_index(condition, inside) >= 0 for condition in source.conditions]
+        for conditions in (behind, known):
             if conditions:
                 value = te.if_then_else(te.all(*conditions), value, zero)
         return value
 
-    last = what.source.indices[-1].terms
-    if not what.source.conditions and wide == [*sizes.values()] and last and last[0][0] == "c":
+    strides = {(role, math.prod(extents[n + 1 :])) for n, role in enumerate(roles)}
+    if not source.conditions and not limits and set(source.indices[-1].terms) == strides:
         return read
     stage = te.compute(
-        (*tiles.batch, *wide, what.sizes["c"]),
+        (*(wide[role] for role in what.rows), math.prod(extents)),
         padded,
         name_hint="data_pad",
-        varargs_names=(*what.batch, "h", "w", "c"),
+        varargs_names=(*what.rows, "c"),
     )
-    return lambda batch, h, w, c: stage(*batch, h, w, c)
+    return lambda at, c: stage(*(at[role] for role in what.rows), c)
 
 
-def _kernel(what: WindowSum, weight: Tensor, matrix: Matrix) -> Tensor:
-    """The transformed weights: `[positions, channels, output channels]`."""
-    alpha, sizes = len(matrix), what.sizes
+def _kernel(tiles: Tiles, weight: Tensor) -> Tensor:
+    """The transformed weights: `[products, groups, taps kept, channels, outputs]`."""
+    what = tiles.what
+    parts = {"g": what.groups, "r": () if tiles.kept is None else (tiles.kept.tap,)}
+    parts = {name: roles for name, roles in parts.items() if roles}
+    parts |= {"c": what.channels, "co": what.outputs}
+    rest = {name: math.prod(_extents(what, roles)) for name, roles in parts.items()}
 
-    def tap(r: Expr | int, s: Expr, c: Expr, co: Expr) -> Expr:
-        roles = {"r": r, "s": s, "c": c, "co": co}
-        return weight(*(roles[role] for role in what.weight_roles))
+    def tap(taps: Sequence[Expr | int], *axes: Expr) -> Expr:
+        at: dict[str, Expr | int] = {c.window.tap: k for c, k in zip(tiles.cuts, taps, strict=True)}
+        for roles, axis in zip(parts.values(), axes, strict=True):
+            at |= dict(zip(roles, unflat(axis, _extents(what, roles)), strict=True))
+        return weight(*(_index(affine, at) for affine in what.weight_indices))
 
-    rows = te.compute(
-        (alpha, _TAPS, sizes["c"], sizes["co"]),
-        lambda eps, s, c, co: _chosen(eps, matrix, lambda k: tap(k, s, c, co)),
-        name_hint="kernel_rows",
-        attrs={CONST_TENSOR_INDICES: ["eps", "s"]},
-    )
+    matrices = [cut.how.taps for cut in tiles.cuts]
+    return transformed(matrices, rest, tap, ("kernel", "kernel_tiles"), whole=True)
+
+
+def _products(tiles: Tiles, data: Tensor, kernel: Tensor) -> Tensor:
+    """The sums over channels: `[products, groups, rows, outputs]`."""
+    what, kept = tiles.what, tiles.kept
+    groups = [kernel.shape[1]] if what.groups else []
+    channels, outputs = kernel.shape[-2:]
+    c = te.reduce_axis((0, channels), name="c")
+    r = None if kept is None else te.reduce_axis((0, kept.taps), name="r")
+
+    def product(*axes: Expr) -> Expr:
+        x, *g, p, co = axes
+        taps = [] if r is None else [r]
+        row = p if r is None or kept is None else p + r * (kept.gap * tiles.apart)
+        channel = g[0] * channels + c if g else c
+        return te.sum(data(x, row, channel) * kernel(x, *g, *taps, c, co), axis=[*taps, c])
+
     return te.compute(
-        (alpha * alpha, sizes["c"], sizes["co"]),
-        lambda x, c, co: _chosen(
-            te.indexmod(x, alpha), matrix, lambda k: rows(te.indexdiv(x, alpha), k, c, co)
-        ),
-        name_hint="kernel_tiles",
-        attrs={CONST_TENSOR_INDICES: ["x"]},
-    )
-
-
-def _products(data: Tensor, kernel: Tensor) -> Tensor:
-    c = te.reduce_axis((0, data.shape[2]), name="c")
-    return te.compute(
-        (*data.shape[:2], kernel.shape[2]),
-        lambda x, p, co: te.sum(data(x, p, c) * kernel(x, c, co), axis=c),
+        (data.shape[0], *groups, math.prod(tiles.extents), outputs),
+        product,
         name_hint="tile_products",
+        varargs_names=("x", *("g" for _ in groups), "p", "co"),
     )
 
 
-def _output(tiles: _Tiles, products: Tensor, matrix: Matrix) -> Tensor:
+def _output(tiles: Tiles, products: Tensor) -> Tensor:
     """The elements of the stage, in the order of its axes."""
-    what, alpha, size = tiles.what, len(matrix), tiles.size
-    _, total, channels = products.shape
-    rows = te.compute(
-        (size, alpha, total, channels),
-        lambda i, nu, p, co: _chosen(
-            i, _columns(matrix), lambda k: products(nu + k * alpha, p, co)
-        ),
-        name_hint="product_rows",
-        attrs={CONST_TENSOR_INDICES: ["i", "nu"]},
-    )
-    elements = te.compute(
-        (size, size, total, channels),
-        lambda i, j, p, co: _chosen(j, _columns(matrix), lambda k: rows(i, k, p, co)),
-        name_hint="output_tiles",
-        attrs={CONST_TENSOR_INDICES: ["i", "j"]},
+    what = tiles.what
+    counts = [cut.how.products for cut in tiles.cuts]
+    names = ("g", "p", "co") if what.groups else ("p", "co")
+    elements = transformed(
+        [transposed(cut.how.outputs) for cut in tiles.cuts],
+        dict(zip(names, products.shape[1:], strict=True)),
+        lambda es, *rest: products(flat(es, counts), *rest),
+        ("product", "output_tiles"),
+        whole=False,
     )
 
     def element(*axes: Expr) -> Expr:
-        at = dict(zip(what.axes, axes, strict=True))
-        p = tiles.number([at[role] for role in what.batch], at["h"], at["w"])
-        return elements(te.indexmod(at["h"], size), te.indexmod(at["w"], size), p, at["co"])
+        place = dict(zip(what.axes, axes, strict=True))
+        at = {
+            role: te.indexmod(te.indexdiv(place[part.axis], part.over), part.extent)
+            for role, part in what.parts.items()
+        }
+        inside, row = tiles.number(at)
+        of = {
+            name: flat([at[role] for role in roles], _extents(what, roles))
+            for name, roles in (("g", what.groups), ("co", what.outputs))
+        }
+        groups = [of["g"]] if what.groups else []
+        return elements(*inside, *groups, row, of["co"])
 
-    shape = [what.sizes[role] for role in what.axes]
-    return te.compute(shape, element, name_hint=what.stage, varargs_names=what.axes)
-
-
-def _columns(matrix: Matrix) -> Matrix:
-    return tuple(zip(*matrix, strict=True))
-
-
-def _chosen(axis: Expr, matrix: Matrix, term: Callable[[int], Expr]) -> Expr:
-    """Row number `axis` of a matrix times a vector: a choice that unrolling decides."""
-    *first, last = _rows(matrix, term)
-    return reduce(
-        lambda rest, k: te.select(axis.equal(k), first[k], rest),
-        reversed(range(len(first))),
-        last,
+    return te.compute(
+        tuple(what.axes.values()), element, name_hint=what.stage, varargs_names=tuple(what.axes)
     )
 
 
-def _rows(matrix: Matrix, term: Callable[[int], Expr]) -> list[Expr]:
-    """A matrix times a vector; of two rows that differ by signs only, both parts are shared."""
-    results = [_sum(row, term) for row in matrix]
-    for n, row in enumerate(matrix):
-        for k, other in enumerate(matrix[:n]):
-            same = [x if x == y else Fraction(0) for x, y in zip(row, other, strict=True)]
-            rest = [x - y for x, y in zip(row, same, strict=True)]
-            if (
-                any(same)
-                and any(rest)
-                and all(x == -y for x, y in zip(rest, other, strict=True) if x)
-            ):
-                results[k] = _sum(same, term) - _sum(rest, term)
-                results[n] = _sum(same, term) + _sum(rest, term)
-    return results
-
-
-def _sum(row: Sequence[Fraction], term: Callable[[int], Expr]) -> Expr:
-    """The terms of a row that are not zero."""
-    terms = [(x, term(k)) for k, x in enumerate(row) if x]
-    (first, value), *others = terms
-    result = value if first == 1 else value * float(first)
-    for factor, value in others:
-        match factor:
-            case 1:
-                result = result + value
-            case -1:
-                result = result - value
-            case _:
-                result = result + value * float(factor)
-    return result
-
-
-def _index(affine: Affine, roles: dict[str, Expr]) -> Expr:
+def _index(affine: Affine, roles: At) -> Expr:
     """An affine of roles as an expression of the axes that have them."""
     result: Expr = te.const(affine.const, "int32")
     for role, step in affine.terms:
