@@ -20,7 +20,7 @@ SMALL = EvolutionOptions(population=48, generations=2)
 
 
 def convolution() -> ComputeDAG:
-    D, W = te.placeholder((1, 8, 8, 4), name="D"), te.placeholder((3, 3, 4, 8), name="W")
+    D, W = te.placeholder((1, 8, 8, 32), name="D"), te.placeholder((3, 3, 32, 32), name="W")
     return ComputeDAG.of([D, W, topi.conv2d_nhwc(D, W, 1, 1)])
 
 
@@ -93,8 +93,8 @@ def test_compile_takes_the_best_record_that_its_tolerance_allows(tmp_path):
 
 def test_a_measured_run_is_right_within_its_tolerance(tmp_path):
     rng = np.random.default_rng(0)
-    d = rng.uniform(-1, 1, (1, 8, 8, 4)).astype(np.float32)
-    w = rng.uniform(-1, 1, (3, 3, 4, 8)).astype(np.float32)
+    d = rng.uniform(-1, 1, (1, 8, 8, 32)).astype(np.float32)
+    w = rng.uniform(-1, 1, (3, 3, 32, 32)).astype(np.float32)
     result = tensorc.tune(
         convolution(), TARGET, trials=12, evolution=SMALL, tolerance=1e-3, constants={"W": w}
     )

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from tensorc import te
 from tensorc.space.definitions.bilinear import Bilinear, bilinear
 from tensorc.space.definitions.windows import Window, WindowSum
 from tensorc.te import Expr
+
+# Multiply-adds that fit in the time in which an element is transformed: most of it is traffic.
+_TRANSFORM: Final = 16
 
 
 def flat(indices: Sequence[Expr], extents: Sequence[int]) -> Expr:
@@ -152,23 +156,34 @@ class Tiles:
         elements = [places[cut.window.axis][1] for cut in self.cuts]
         return elements, flat(tiles, self.extents)
 
-    def saving(self) -> float:
-        """How many times fewer multiplications there are than without tiles."""
+    @property
+    def terms(self) -> int:
+        """How many products are summed: one for each channel, and for each tap that is kept."""
+        kept = 1 if self.kept is None else self.kept.taps
+        return kept * math.prod(self.what.sizes[role] for role in self.what.channels)
+
+    def gain(self) -> float:
+        """How many times less work there is than without tiles, that of transforms included."""
+        what = self.what
         direct = math.prod(w.extent * w.taps / w.spread for w in (c.window for c in self.cuts))
-        return direct / math.prod(cut.count * cut.how.products for cut in self.cuts)
+        products = math.prod(cut.count * cut.how.products for cut in self.cuts)
+        outputs = math.prod(what.sizes[role] for role in what.outputs)
+        return direct / (products * (1 + _TRANSFORM / self.terms + _TRANSFORM / outputs))
 
 
-def tiles_of(what: WindowSum, tile: int, axes: int) -> Tiles | None:
-    """Return the last `axes` windows by tiles of about `tile` elements; None if that is no use.
+def tiles_of(what: WindowSum, sizes: Sequence[int]) -> Tiles | None:
+    """Return the last windows by tiles of so many elements; None where that is impossible.
 
-    Tiles are as small as their number along an axis allows, and where windows have many taps.
+    Tiles are smaller where as few of them do, and where windows have many taps. All windows but
+    one have to be cut.
     """
-    *kept, first = what.windows[: len(what.windows) - axes + 1]
-    if len(kept) > 1 or any(window.step * window.spread > 1 for window in kept):
+    uncut = len(what.windows) - len(sizes)
+    kept, cut = what.windows[:uncut], what.windows[uncut:]
+    if uncut > 1 or any(window.step * window.spread > 1 for window in kept):
         return None
-    cuts = [_cut(window, tile) for window in (first, *what.windows[len(kept) + 1 :])]
+    cuts = [_cut(window, size) for window, size in zip(cut, sizes, strict=True)]
     known = tuple(cut for cut in cuts if cut is not None)
-    return Tiles(what, known, kept[0] if kept else None) if len(known) == len(cuts) else None
+    return Tiles(what, known, *kept) if len(known) == len(cuts) else None
 
 
 def _cut(window: Window, tile: int) -> Cut | None:

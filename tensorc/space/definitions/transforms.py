@@ -115,11 +115,8 @@ def _rows(matrix: Matrix, term: Callable[[int], Expr]) -> list[Expr]:
         for k, other in enumerate(matrix[:n]):
             same = [x if x == y else Fraction(0) for x, y in zip(row, other, strict=True)]
             rest = [x - y for x, y in zip(row, same, strict=True)]
-            if (
-                any(same)
-                and any(rest)
-                and all(x == -y for x, y in zip(rest, other, strict=True) if x)
-            ):
+            turned = [x - y for x, y in zip(same, rest, strict=True)]
+            if any(same) and any(rest) and turned == list(other):
                 results[k] = _sum(same, term) - _sum(rest, term)
                 results[n] = _sum(same, term) + _sum(rest, term)
     return results

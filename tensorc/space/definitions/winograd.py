@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Final, TypeAlias
 
 from tensorc import te
@@ -39,41 +40,45 @@ _EPSILON: Final = 2.0**-23
 _MARGIN: Final = 64.0
 # Terms, of which there is one for each channel, add to the error of a single one like this.
 _CHANNELS: Final = 1 / 6
-# Fewer multiplications by less than this are not worth transforms.
-_WORTH: Final = 1.2
+# Less work by less than this is no reason to measure.
+_WORTH: Final = 1.1
 
 At: TypeAlias = Mapping[str, Expr | int]
 
 
 @dataclass(frozen=True, slots=True)
 class Winograd:
-    """Compute sums of products that slide windows by tiles of about `tile` elements along each.
+    """Compute sums of products that slide windows by tiles of elements.
 
     Attributes:
-        tile: For 3x3 windows, 2 needs 2.25 times fewer multiplications, 4 needs 4 times fewer.
+        tile: How many elements a tile has along each axis, at most; where the tolerance asks for
+            it, 2 along some. For 3x3 windows, 2 needs 2.25 times fewer multiplications and 4
+            needs 4 times fewer. Phases of windows with steps or spreads have so many each.
+        gain: How many times less work there has to be.
     """
 
     tile: int
+    gain: float = _WORTH
 
     def apply(self, dag: ComputeDAG, tolerance: float) -> Iterator[Definition]:
-        """Return definitions for each such stage that the tolerance allows."""
+        """Return definitions for each stage where that is less work within the tolerance."""
         for op in dag.ops:
             found = None if op.is_placeholder else window_sum(dag, op.name)
-            for tiles in () if found is None else self._ways(found):
-                error = error_bound([cut.how for cut in tiles.cuts], _terms(tiles))
-                if error <= tolerance and tiles.saving() >= _WORTH:
-                    sizes = "x".join(str(cut.how.size) for cut in tiles.cuts)
-                    yield Definition(
-                        f"winograd({sizes}) of {op.name}", _rewritten(dag, tiles), error
-                    )
+            for tiles in () if found is None else self._ways(found, tolerance):
+                sizes = "x".join(str(cut.how.size) for cut in tiles.cuts)
+                name = f"winograd({sizes}) of {op.name}"
+                yield Definition(name, _rewritten(dag, tiles), _error(tiles))
 
-    def _ways(self, what: WindowSum) -> Iterator[Tiles]:
-        """All windows by tiles, and of three also the last two."""
+    def _ways(self, what: WindowSum, tolerance: float) -> Iterator[Tiles]:
+        """The best tiles of all windows; of three windows also those of the last two."""
         axes = len(what.windows)
-        for count in (axes, 2) if axes == 3 else (axes,):
-            tiles = tiles_of(what, self.tile, count)
-            if tiles is not None:
-                yield tiles
+        for count in (axes, 2) if axes > 2 else (axes,):
+            sizes = product(dict.fromkeys((self.tile, 2)), repeat=count)
+            known = [tiles for size in sizes if (tiles := tiles_of(what, size)) is not None]
+            allowed = [tiles for tiles in known if _error(tiles) <= tolerance]
+            best = max(allowed, key=Tiles.gain, default=None)
+            if best is not None and best.gain() >= self.gain:
+                yield best
 
 
 def error_bound(algorithms: Sequence[Bilinear], terms: int) -> float:
@@ -89,10 +94,8 @@ def error_bound(algorithms: Sequence[Bilinear], terms: int) -> float:
     return _MARGIN * _EPSILON * enlargement * (1 + math.sqrt(terms) * _CHANNELS)
 
 
-def _terms(tiles: Tiles) -> int:
-    """How many products are summed."""
-    channels = math.prod(tiles.what.sizes[role] for role in tiles.what.channels)
-    return channels * (1 if tiles.kept is None else tiles.kept.taps)
+def _error(tiles: Tiles) -> float:
+    return error_bound([cut.how for cut in tiles.cuts], tiles.terms)
 
 
 def _rewritten(dag: ComputeDAG, tiles: Tiles) -> ComputeDAG:
@@ -187,7 +190,7 @@ def _products(tiles: Tiles, data: Tensor, kernel: Tensor) -> Tensor:
     c = te.reduce_axis((0, channels), name="c")
     r = None if kept is None else te.reduce_axis((0, kept.taps), name="r")
 
-    def product(*axes: Expr) -> Expr:
+    def term(*axes: Expr) -> Expr:
         x, *g, p, co = axes
         taps = [] if r is None else [r]
         row = p if r is None or kept is None else p + r * (kept.gap * tiles.apart)
@@ -196,7 +199,7 @@ def _products(tiles: Tiles, data: Tensor, kernel: Tensor) -> Tensor:
 
     return te.compute(
         (data.shape[0], *groups, math.prod(tiles.extents), outputs),
-        product,
+        term,
         name_hint="tile_products",
         varargs_names=("x", *("g" for _ in groups), "p", "co"),
     )

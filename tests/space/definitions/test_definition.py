@@ -10,10 +10,10 @@ from tensorc.te.dag import ComputeDAG
 
 def layers(count: int) -> ComputeDAG:
     """Several 3x3 convolutions, one behind the other."""
-    tensors = [te.placeholder((1, 8, 8, 4), name="D")]
+    tensors = [te.placeholder((1, 8, 8, 32), name="D")]
     value = tensors[0]
     for n in range(count):
-        tensors.append(te.placeholder((3, 3, 4, 4), name=f"W{n}"))
+        tensors.append(te.placeholder((3, 3, 32, 32), name=f"W{n}"))
         value = topi.conv2d_nhwc(value, tensors[-1], 1, 1)
     return ComputeDAG.of([*tensors, value])
 
