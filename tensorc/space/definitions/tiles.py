@@ -94,45 +94,22 @@ class Tiles:
     Attributes:
         what: The stage.
         cuts: Its windows by tiles.
-        kept: A window whose taps are summed as channels are. Its elements are the outermost of the
-            rows; there are more of the data, whose rows are its positions.
     """
 
     what: WindowSum
     cuts: tuple[Cut, ...]
-    kept: Window | None = None
-
-    @property
-    def rows(self) -> tuple[str, ...]:
-        """The roles that rows are of, outermost first."""
-        kept = [] if self.kept is None else [self.kept.axis]
-        return (*kept, *(role for role in self.what.rows if role not in kept))
 
     @property
     def extents(self) -> tuple[int, ...]:
-        """How many of each of them there are."""
+        """How many tiles, or batches, there are of each role of the rows."""
         counts = {cut.window.axis: cut.count for cut in self.cuts}
-        return tuple(counts.get(role, self.what.sizes[role]) for role in self.rows)
+        return tuple(counts.get(role, self.what.sizes[role]) for role in self.what.rows)
 
     @property
-    def apart(self) -> int:
-        """How many rows lie between neighbours of the window that is kept."""
-        return math.prod(self.extents[1:])
-
-    @property
-    def data_extents(self) -> tuple[int, ...]:
-        """How many of each role there are in rows of the data."""
-        if self.kept is None:
-            return self.extents
-        return (self.kept.positions, *self.extents[1:])
-
-    @property
-    def wide(self) -> dict[str, int]:
-        """How many positions, or batches, are read along each role."""
-        return {
-            **dict(zip(self.rows, self.data_extents, strict=True)),
-            **{cut.window.axis: cut.wide for cut in self.cuts},
-        }
+    def wide(self) -> tuple[int, ...]:
+        """How many positions, or batches, are read along each role of the rows."""
+        reached = {cut.window.axis: cut.wide for cut in self.cuts}
+        return tuple(reached.get(role, self.what.sizes[role]) for role in self.what.rows)
 
     def limits(self) -> dict[str, int]:
         """How many positions exist, where tiles reach more."""
@@ -144,7 +121,7 @@ class Tiles:
 
     def corner(self, row: Expr, offsets: Sequence[Expr | int]) -> dict[str, Expr]:
         """Where a row of the data is read, at some position of each tile: every role's place."""
-        at = dict(zip(self.rows, unflat(row, self.data_extents), strict=True))
+        at = dict(zip(self.what.rows, unflat(row, self.extents), strict=True))
         for cut, k in zip(self.cuts, offsets, strict=True):
             at[cut.window.axis] = cut.position(at[cut.window.axis], k)
         return at
@@ -152,15 +129,14 @@ class Tiles:
     def number(self, at: Mapping[str, Expr]) -> tuple[list[Expr], Expr]:
         """Which elements of its tiles an element is, and which row they are."""
         places = {cut.window.axis: cut.place(at[cut.window.axis]) for cut in self.cuts}
-        tiles = [places[role][0] if role in places else at[role] for role in self.rows]
+        tiles = [places[role][0] if role in places else at[role] for role in self.what.rows]
         elements = [places[cut.window.axis][1] for cut in self.cuts]
         return elements, flat(tiles, self.extents)
 
     @property
     def terms(self) -> int:
-        """How many products are summed: one for each channel, and for each tap that is kept."""
-        kept = 1 if self.kept is None else self.kept.taps
-        return kept * math.prod(self.what.sizes[role] for role in self.what.channels)
+        """How many products are summed."""
+        return math.prod(self.what.sizes[role] for role in self.what.channels)
 
     def gain(self) -> float:
         """How many times less work there is than without tiles, that of transforms included."""
@@ -172,18 +148,13 @@ class Tiles:
 
 
 def tiles_of(what: WindowSum, sizes: Sequence[int]) -> Tiles | None:
-    """Return the last windows by tiles of so many elements; None where that is impossible.
+    """Return tiles of so many elements along each window; None where that is impossible.
 
-    Tiles are smaller where as few of them do, and where windows have many taps. All windows but
-    one have to be cut.
+    They are smaller where as few of them do, and where windows have many taps.
     """
-    uncut = len(what.windows) - len(sizes)
-    kept, cut = what.windows[:uncut], what.windows[uncut:]
-    if uncut > 1 or any(window.step * window.spread > 1 for window in kept):
-        return None
-    cuts = [_cut(window, size) for window, size in zip(cut, sizes, strict=True)]
+    cuts = [_cut(window, size) for window, size in zip(what.windows, sizes, strict=True)]
     known = tuple(cut for cut in cuts if cut is not None)
-    return Tiles(what, known, *kept) if len(known) == len(cuts) else None
+    return Tiles(what, known) if len(known) == len(cuts) else None
 
 
 def _cut(window: Window, tile: int) -> Cut | None:

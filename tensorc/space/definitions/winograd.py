@@ -7,8 +7,7 @@
              O              = Aᵀ P A    for tile p of elements
 
 With one window axis, or three, likewise; windows with steps or gaps, stretched data, groups and
-several axes of channels differ in the tiles and matrices only (`bilinear`, `tiles`). Of three axes
-one may be left as it is: its taps are then summed like channels.
+several axes of channels differ in the tiles and matrices only (`bilinear`, `tiles`).
 
 A value that is not finite spreads over its tile.
 
@@ -64,21 +63,19 @@ class Winograd:
         """Return definitions for each stage where that is less work within the tolerance."""
         for op in dag.ops:
             found = None if op.is_placeholder else window_sum(dag, op.name)
-            for tiles in () if found is None else self._ways(found, tolerance):
+            tiles = None if found is None else self._tiles(found, tolerance)
+            if tiles is not None:
                 sizes = "x".join(str(cut.how.size) for cut in tiles.cuts)
                 name = f"winograd({sizes}) of {op.name}"
                 yield Definition(name, _rewritten(dag, tiles), _error(tiles))
 
-    def _ways(self, what: WindowSum, tolerance: float) -> Iterator[Tiles]:
-        """The best tiles of all windows; of three windows also those of the last two."""
-        axes = len(what.windows)
-        for count in (axes, 2) if axes > 2 else (axes,):
-            sizes = product(dict.fromkeys((self.tile, 2)), repeat=count)
-            known = [tiles for size in sizes if (tiles := tiles_of(what, size)) is not None]
-            allowed = [tiles for tiles in known if _error(tiles) <= tolerance]
-            best = max(allowed, key=Tiles.gain, default=None)
-            if best is not None and best.gain() >= self.gain:
-                yield best
+    def _tiles(self, what: WindowSum, tolerance: float) -> Tiles | None:
+        """The tiles of least work within the tolerance, if that is worth while."""
+        choices = product(dict.fromkeys((self.tile, 2)), repeat=len(what.windows))
+        known = [tiles for sizes in choices if (tiles := tiles_of(what, sizes)) is not None]
+        allowed = [tiles for tiles in known if _error(tiles) <= tolerance]
+        best = max(allowed, key=Tiles.gain, default=None)
+        return best if best is not None and best.gain() >= self.gain else None
 
 
 def error_bound(algorithms: Sequence[Bilinear], terms: int) -> float:
@@ -118,7 +115,7 @@ def _data(tiles: Tiles, data: Tensor) -> Tensor:
     what = tiles.what
     element = _positions(tiles, data)
     rest = {
-        "p": math.prod(tiles.data_extents),
+        "p": math.prod(tiles.extents),
         "c": math.prod(_extents(what, (*what.groups, *what.channels))),
     }
     return transformed(
@@ -132,7 +129,7 @@ def _data(tiles: Tiles, data: Tensor) -> Tensor:
 
 def _positions(tiles: Tiles, data: Tensor) -> Callable[[Mapping[str, Expr], Expr], Expr]:
     """What windows slide over, as a formula; a stage of its own where there are conditions."""
-    what, wide, limits = tiles.what, tiles.wide, tiles.limits()
+    what, limits = tiles.what, tiles.limits()
     source, roles = what.source, (*what.groups, *what.channels)
     extents = _extents(what, roles)
 
@@ -156,7 +153,7 @@ def _positions(tiles: Tiles, data: Tensor) -> Callable[[Mapping[str, Expr], Expr
     if not source.conditions and not limits and set(source.indices[-1].terms) == strides:
         return read
     stage = te.compute(
-        (*(wide[role] for role in what.rows), math.prod(extents)),
+        (*tiles.wide, math.prod(extents)),
         padded,
         name_hint="data_pad",
         varargs_names=(*what.rows, "c"),
@@ -165,10 +162,9 @@ def _positions(tiles: Tiles, data: Tensor) -> Callable[[Mapping[str, Expr], Expr
 
 
 def _kernel(tiles: Tiles, weight: Tensor) -> Tensor:
-    """The transformed weights: `[products, groups, taps kept, channels, outputs]`."""
+    """The transformed weights: `[products, groups, channels, outputs]`."""
     what = tiles.what
-    parts = {"g": what.groups, "r": () if tiles.kept is None else (tiles.kept.tap,)}
-    parts = {name: roles for name, roles in parts.items() if roles}
+    parts = {"g": what.groups} if what.groups else {}
     parts |= {"c": what.channels, "co": what.outputs}
     rest = {name: math.prod(_extents(what, roles)) for name, roles in parts.items()}
 
@@ -184,18 +180,15 @@ def _kernel(tiles: Tiles, weight: Tensor) -> Tensor:
 
 def _products(tiles: Tiles, data: Tensor, kernel: Tensor) -> Tensor:
     """The sums over channels: `[products, groups, rows, outputs]`."""
-    what, kept = tiles.what, tiles.kept
+    what = tiles.what
     groups = [kernel.shape[1]] if what.groups else []
     channels, outputs = kernel.shape[-2:]
     c = te.reduce_axis((0, channels), name="c")
-    r = None if kept is None else te.reduce_axis((0, kept.taps), name="r")
 
     def term(*axes: Expr) -> Expr:
         x, *g, p, co = axes
-        taps = [] if r is None else [r]
-        row = p if r is None or kept is None else p + r * (kept.gap * tiles.apart)
         channel = g[0] * channels + c if g else c
-        return te.sum(data(x, row, channel) * kernel(x, *g, *taps, c, co), axis=[*taps, c])
+        return te.sum(data(x, p, channel) * kernel(x, *g, c, co), axis=c)
 
     return te.compute(
         (data.shape[0], *groups, math.prod(tiles.extents), outputs),
