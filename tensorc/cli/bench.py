@@ -30,7 +30,6 @@ from tensorc.target import Target
 
 # Half of the minute in which a first result is promised; the other half is for slow machines.
 DEFAULT_SECONDS: Final = 30.0
-DEFAULT_TRIALS: Final = 1000
 # What a search that was interrupted says of its end: it keeps the best and does not raise.
 INTERRUPTED: Final = "interrupted"
 SUITES: Final = {
@@ -67,16 +66,14 @@ class Plan:
 @click.option(
     "--trials",
     type=click.IntRange(1),
-    default=DEFAULT_TRIALS,
-    show_default=True,
-    help="Candidates to measure for each case, at most.",
+    help="Candidates to measure for each case, at most; without, as many as time allows.",
 )
 @click.option(
     "--time-budget",
     type=click.FloatRange(0),
     default=DEFAULT_SECONDS,
     show_default=True,
-    help="Seconds of search for each case.",
+    help="Seconds of search for each case; less where nothing gets better, without --trials.",
 )
 @click.option("--threads", type=click.IntRange(1), help="For our kernels and for the peers.")
 @click.option(
@@ -103,7 +100,7 @@ def bench(
     which: str,
     shape: int | None,
     batch: tuple[int, ...],
-    trials: int,
+    trials: int | None,
     time_budget: float,
     threads: int | None,
     target: Target,

@@ -14,6 +14,8 @@ from tensorc.target import CPU_KINDS, Target
 
 FILE: Final = click.Path(dir_okay=False, path_type=Path)
 EXISTING_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+# What a search measures for which no end is given.
+DEFAULT_TRIALS: Final = 64
 TOLERANCE: Final = click.option(
     "--tolerance",
     type=click.FloatRange(0),
@@ -51,6 +53,15 @@ def ensure_writable(path: Path | None) -> None:
         path.open("a").close()
     except OSError as error:
         raise click.FileError(str(path), error.strerror or "") from error
+
+
+def trial_limit(
+    trials: int | None, time_budget: float | None, early_stopping: int | None
+) -> int | None:
+    """Return what `--trials` says; without it no limit, unless nothing else ends the search."""
+    if trials is None and time_budget is None and early_stopping is None:
+        return DEFAULT_TRIALS
+    return trials
 
 
 def thread_count(threads: int | None) -> int:

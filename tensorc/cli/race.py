@@ -43,7 +43,7 @@ class Budget:
     """How much searching a case is worth.
 
     Attributes:
-        trials: Candidates to measure.
+        trials: Candidates to measure; None for no limit.
         time_budget: Seconds of searching; None for no limit.
         seed: Of everything random.
         database: Where records are read from and kept; None for nowhere.
@@ -51,7 +51,7 @@ class Budget:
         tolerance: The error allowed to our kernels, relative to the largest value of the result.
     """
 
-    trials: int
+    trials: int | None
     time_budget: float | None
     seed: int = 0
     database: Path | None = None

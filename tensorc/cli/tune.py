@@ -11,7 +11,15 @@ from rich.console import Console
 from rich.text import Text
 
 from tensorc.cli import figures, progress
-from tensorc.cli.parameters import FILE, TOLERANCE, as_target, ensure_writable, thread_count
+from tensorc.cli.parameters import (
+    DEFAULT_TRIALS,
+    FILE,
+    TOLERANCE,
+    as_target,
+    ensure_writable,
+    thread_count,
+    trial_limit,
+)
 from tensorc.cli.race import failures_of, measured_peak
 from tensorc.cli.workload import Workload, parse
 from tensorc.driver.tune import TuneResult
@@ -28,7 +36,9 @@ from tensorc.target import Target
 )
 @click.option("--threads", type=click.IntRange(1), help="Cores to use; without, all there are.")
 @click.option(
-    "--trials", type=click.IntRange(1), default=64, show_default=True, help="Candidates to measure."
+    "--trials",
+    type=click.IntRange(1),
+    help=f"Candidates to measure; {DEFAULT_TRIALS} where nothing else ends the search.",
 )
 @click.option("--time-budget", type=click.FloatRange(0), help="Seconds of search at most.")
 @click.option("--early-stopping", type=click.IntRange(1), help="Stop after so many without gain.")
@@ -43,7 +53,7 @@ def tune(
     arguments: tuple[str, ...],
     target: Target,
     threads: int | None,
-    trials: int,
+    trials: int | None,
     time_budget: float | None,
     early_stopping: int | None,
     rules: str,
@@ -58,6 +68,9 @@ def tune(
     WORKLOAD is a case of the suite (GMM.3, GMM.3.b16), or a function that returns its tensors,
     inputs and outputs in call order (kernels.py:matmul), called with ARGUMENTS (512 dtype=float16).
 
+    With --time-budget and no --trials, time is the limit: the search then also ends when nothing
+    gets better any more.
+
     With --database a search that was interrupted goes on where it stopped. Ctrl-C ends it and
     keeps the best.
     """
@@ -71,7 +84,7 @@ def tune(
         result = search(
             subject.dag,
             machine,
-            trials=trials,
+            trials=trial_limit(trials, time_budget, early_stopping),
             time_budget=time_budget,
             early_stopping=early_stopping,
             rules=rules,

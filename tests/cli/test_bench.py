@@ -14,7 +14,7 @@ from tensorc.cli import bench as bench_module
 from tensorc.cli.bench import chosen_cases, chosen_peers
 from tensorc.cli.contest import Timing
 from tensorc.cli.main import main
-from tensorc.cli.race import Outcome
+from tensorc.cli.race import Budget, Outcome
 from tensorc.support.errors import LoweringError, MissingDependencyError
 from tensorc.support.optional import is_installed
 
@@ -45,6 +45,21 @@ def test_a_case_is_tuned_checked_and_compared(tmp_path: Path) -> None:
 def outcome(case: Case, stopped: str = "all trials are done") -> Outcome:
     timings = {name: Timing(1e-3, 1e-3, 1) for name in ("naive", "tuned")}
     return Outcome(case, timings, dict.fromkeys(timings, 0.0), {}, peak=50.0, stopped=stopped)
+
+
+@pytest.mark.parametrize(("options", "limit"), [((), None), (("--trials", 7), 7)])
+def test_time_is_the_limit_of_a_case_unless_trials_are_given(
+    monkeypatch: pytest.MonkeyPatch, options: tuple[object, ...], limit: int | None
+) -> None:
+    budgets = []
+
+    def race(case: Case, _: object, budget: Budget, *__: object) -> Outcome:
+        budgets.append(budget)
+        return outcome(case)
+
+    monkeypatch.setattr(bench_module, "race", race)
+    assert bench("GMM.1", "--vs", "none", *options).exit_code == 0
+    assert [(b.trials, b.time_budget) for b in budgets] == [(limit, 30.0)]
 
 
 def test_a_case_that_fails_does_not_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
