@@ -5,6 +5,10 @@ sum of the scores of its rows. Labels are throughputs relative to the best of th
 model serves several tasks. The loss is the weighted squared error of the packed sums, with the
 label as weight: fast programs matter more (Ansor, OSDI'20, section 5.2).
 
+Several boosters learn from draws of the measurements, with repetition. Where they disagree, little
+is known, and measuring what may be good there teaches most: the score of a candidate is their mean,
+its promise adds the spread between them (an upper confidence bound).
+
 Where an estimate is given, it is scaled to the labels and the trees learn the rest: after 24
 measurements the order of others is then known twice as well (rank correlation 0.74, not 0.34). Of
 several estimates the first is believed until another one ranks what was measured better.
@@ -30,9 +34,10 @@ Scores = NDArray[np.float64]
 Estimate = Callable[[Features], Scores]
 
 # Small trees: a few hundred measurements are all there is, and a round must take well under 1 s.
+# Together the members have the trees that one booster would need, so that scores cost the same.
 _PARAMETERS: Final[dict[str, Any]] = {
     "max_depth": 6,
-    "eta": 0.2,
+    "eta": 0.35,
     "gamma": 0.001,
     "min_child_weight": 0,
     "tree_method": "hist",
@@ -40,11 +45,16 @@ _PARAMETERS: Final[dict[str, Any]] = {
     "verbosity": 0,
     "disable_default_eval_metric": 1,
 }
-_BOOST_ROUNDS: Final = 80
+_BOOST_ROUNDS: Final = 20
+_MEMBERS: Final = 4
+# Standard deviations between the members that a promise is above the score.
+_CURIOSITY: Final = 1.0
 # Beyond this many samples the oldest of the slow ones add time and no knowledge.
 _MAX_SAMPLES: Final = 3000
 # A little, so that failures are learnt too.
 _LEAST_WEIGHT: Final = 0.02
+# Of a sample that a member has not drawn: splits need some weight on either side.
+_ABSENT: Final = 1e-6
 # With fewer measurements than this a fit is noise.
 MIN_SAMPLES: Final = 12
 
@@ -71,6 +81,10 @@ class CostModel(Protocol):
         """Score candidates × statements × features; higher is faster."""
         ...
 
+    def promise(self, features: Features) -> Scores:
+        """Score what candidates may be at best: above the score where little is known."""
+        ...
+
     def update(self, samples: Sequence[Sample]) -> None:
         """Learn from all measurements so far (not only new ones)."""
         ...
@@ -90,6 +104,10 @@ class RandomCostModel:
     def predict(self, features: Features) -> Scores:
         """Draw a score for each candidate."""
         return self._rng.random(len(features))
+
+    def promise(self, features: Features) -> Scores:
+        """Draw a score for each candidate."""
+        return self.predict(features)
 
     def update(self, samples: Sequence[Sample]) -> None:
         """Learn nothing."""
@@ -118,25 +136,38 @@ class XGBCostModel:
         self._xgb: ModuleType = optional_import("xgboost", purpose="the learned cost model")
         self._rng = rng
         self._base = _Base(estimates)
-        self._parameters = _PARAMETERS | {
-            "nthread": threads,
-            "seed": int(rng.integers(1 << 31)),
-        }
-        self._booster: Any = None
+        self._parameters = _PARAMETERS | {"nthread": threads, "base_score": 0.0}
+        self._seed = int(rng.integers(1 << 31))
+        self._members: list[Any] = []
 
     @property
     def is_trained(self) -> bool:
         """Whether a fit has been made."""
-        return self._booster is not None
+        return bool(self._members)
 
     def predict(self, features: Features) -> Scores:
         """Sum the scores of each candidate's rows; random before the first fit."""
-        if self._booster is None:
+        if not self._members:
             return self._rng.random(len(features))
-        count, statements, width = features.shape
-        flat = self._booster.inplace_predict(features.reshape(count * statements, width))
-        scores: Scores = np.asarray(flat, np.float64).reshape(count, statements).sum(1)
+        scores: Scores = self._opinions(features).mean(axis=0)
         return scores + self._base.predict(features)
+
+    def promise(self, features: Features) -> Scores:
+        """Add to the score what the members disagree by; random before the first fit."""
+        if not self._members:
+            return self._rng.random(len(features))
+        opinions = self._opinions(features)
+        scores: Scores = opinions.mean(axis=0) + _CURIOSITY * opinions.std(axis=0)
+        return scores + self._base.predict(features)
+
+    def _opinions(self, features: Features) -> Scores:
+        """What each member says of each candidate: members × candidates."""
+        count, statements, width = features.shape
+        rows = features.reshape(count * statements, width)
+        said = [member.inplace_predict(rows) for member in self._members]
+        flat = np.asarray(said, np.float64)
+        opinions: Scores = flat.reshape(len(said), count, statements).sum(axis=2)
+        return opinions
 
     def update(self, samples: Sequence[Sample]) -> None:
         """Fit from nothing on all samples; nothing happens below `MIN_SAMPLES`.
@@ -151,12 +182,16 @@ class XGBCostModel:
         rows = np.concatenate([s.features for s in kept])
         packs = np.repeat(np.arange(len(kept)), [len(s.features) for s in kept])
         matrix = self._xgb.DMatrix(rows, label=left[packs])
-        self._booster = self._xgb.train(
-            self._parameters | {"base_score": 0.0},
-            matrix,
-            num_boost_round=_BOOST_ROUNDS,
-            obj=pack_sum_squared_error(packs, left, labels),
-        )
+        weights = np.maximum(labels, _LEAST_WEIGHT)
+        # By the samples alone: a run that goes on from its records draws the same.
+        rng = np.random.default_rng([self._seed, len(samples)])
+        self._members = []
+        for _ in range(_MEMBERS):
+            drawn = rng.poisson(1.0, len(kept))  # how often each is drawn, about
+            objective = pack_sum_squared_error(packs, left, np.maximum(weights * drawn, _ABSENT))
+            self._members.append(
+                self._xgb.train(self._parameters, matrix, _BOOST_ROUNDS, obj=objective)
+            )
 
 
 class Forest:
@@ -281,9 +316,9 @@ def pack_sum_squared_error(
     Args:
         packs: For each row, the candidate that it belongs to.
         labels: One for each candidate.
-        weights: One for each candidate; the labels if left out.
+        weights: One for each candidate; the labels, and a little for failures, if left out.
     """
-    weight = np.maximum(labels if weights is None else weights, _LEAST_WEIGHT)[packs]
+    weight = (np.maximum(labels, _LEAST_WEIGHT) if weights is None else weights)[packs]
 
     def objective(
         predictions: NDArray[np.float32], _: Any

@@ -1,9 +1,10 @@
 """Evolutionary search over populations of integer rows (Ansor, OSDI'20, section 5.1).
 
-One population for each sketch. A generation scores every row with the cost model, remembers the
-best rows that were never measured, and makes the next rows from the present ones, picked with a
-probability that grows with their score: by mutation, by crossover of whole decisions, and afresh.
-All of it is array operations; nothing here looks at a single candidate before it is chosen.
+One population for each sketch. A generation scores every row by what the cost model thinks it may
+be at best (`CostModel.promise`: a score, and more where little is known), remembers the best rows
+that were never measured, and makes the next rows from the present ones, picked with a probability
+that grows with their score: by mutation, by crossover of whole decisions, and afresh. All of it is
+array operations; nothing here looks at a single candidate before it is chosen.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ class Candidate:
         space: The number of the space.
         row: The decisions.
         key: The space's key of the row.
-        score: What the model gave; NaN if it was chosen at random.
+        score: What the model or the estimate chose it by; NaN if it was chosen at random.
     """
 
     space: int
@@ -128,11 +129,11 @@ def propose(
     estimate: Estimate | None = None,
     near: int = 0,
 ) -> list[Candidate]:
-    """Choose up to `count` distinct candidates that were never measured, best score first.
+    """Choose up to `count` distinct candidates that were never measured, most promising first.
 
     Fewer are returned only when the spaces hold no more, none when they are exhausted. Until the
     model is trained, most are chosen by the estimate. Once it is, `near` of them at the end are
-    neighbours of the fastest.
+    neighbours of the fastest, by their scores: there is no time left for what is uncertain.
     """
     options = options or EvolutionOptions()
     unknown = Measured(frozenset(), np.empty((0, 0), np.int64))
@@ -158,7 +159,7 @@ def propose(
         for number, share in zip(active, shares, strict=True):
             first = spaces[number].sample(share, rng)
             found += _evolve(
-                number, spaces[number], first, known[number], model.predict, count, rng, options
+                number, spaces[number], first, known[number], model.promise, count, rng, options
             )
     elif estimate is not None:
         found = _screen(spaces, known, estimate, count, rng, options)
@@ -180,6 +181,8 @@ def _neighbours(
     if not len(best):
         return []
     rows = spaces[number].mutate(np.repeat(best, _TRIES // len(best), axis=0), rng)
+    _, firsts = np.unique(spaces[number].keys(rows), return_index=True)
+    rows = rows[np.sort(firsts)]
     scores = model.predict(spaces[number].features(rows))
     found: dict[int, Candidate] = {}
     _remember(found, number, spaces[number], rows, scores, known[number].keys, count)

@@ -309,13 +309,17 @@ class Search:
     def _expect(self, chosen: Sequence[Candidate]) -> None:
         """Note whether the model expects one of those chosen to be better than the best."""
         best = self._best
-        scores = [c.score for c in chosen if not math.isnan(c.score)]
-        if not self.model.is_trained or best is None or best.space is None or not scores:
+        wanted = [c for c in chosen if not math.isnan(c.score)]
+        if not self.model.is_trained or best is None or best.space is None or not wanted:
             self._expects_gain = True
             return
-        features = self.spaces[best.space].features(_row(best)[None])
-        known = float(self.model.predict(features)[0])
-        self._expects_gain = max(scores) > known + GAIN * abs(known)
+        known = self._score(best.space, _row(best))
+        # By score and not by promise: there is always something uncertain.
+        hoped = max(self._score(c.space, c.row) for c in wanted)
+        self._expects_gain = hoped > known + GAIN * abs(known)
+
+    def _score(self, space: int, row: Rows) -> float:
+        return float(self.model.predict(self.spaces[space].features(row[None]))[0])
 
     def _round(self) -> bool:
         """Propose and measure one round, or what an earlier run left of it; False if empty."""
@@ -336,7 +340,8 @@ class Search:
             self.estimate,
             self._near(len(before), count),
         )
-        self._expect(chosen)
+        if self.options.may_settle:
+            self._expect(chosen)
         present = {(t.space, t.key) for t in self.trials[len(before) :]}
         chosen = [c for c in chosen if (c.space, c.key) not in present]
         chosen = chosen[: int(min(len(chosen), self.options.room(len(self.trials))))]

@@ -76,6 +76,26 @@ def test_the_gradient_is_that_of_the_packed_sums():
     assert hessian.tolist() == [1.0, 1.0, 0.5]
 
 
+def test_the_promise_is_above_the_score_where_little_is_known():
+    model, known = XGBCostModel(np.random.default_rng(0)), samples(64)
+    model.update(known)
+    near = np.stack([s.features for s in known[:32]])
+    far = near.copy()
+    far[:, :, 0] += 0.5
+    hope = [float((model.promise(f) - model.predict(f)).mean()) for f in (near, far)]
+    assert 0 < hope[0] < hope[1]
+
+
+def test_two_models_of_one_seed_learn_the_same_whatever_one_learnt_before():
+    known, twice = samples(64), XGBCostModel(np.random.default_rng(3))
+    once = XGBCostModel(np.random.default_rng(3))
+    twice.update(known[:24])
+    for model in (once, twice):
+        model.update(known)
+    features = np.stack([s.features for s in known])
+    assert (once.promise(features) == twice.promise(features)).all()
+
+
 def test_the_random_model_never_learns():
     model = RandomCostModel(np.random.default_rng(0))
     model.update(samples(64))

@@ -18,6 +18,9 @@ class Oracle:
     def predict(self, features):
         return -features[:, 0, features.shape[2] // 2 :].sum(1).astype(np.float64)
 
+    def promise(self, features):
+        return self.predict(features)
+
     def update(self, samples):
         pass
 
@@ -126,6 +129,28 @@ def test_a_trained_model_is_asked_instead_of_the_estimate():
     space = GridSpace()
     found = screened([space], model=Oracle(), population=512, generations=16)
     assert np.array_equal(found[0].row, space.hidden)
+
+
+class Curious(Oracle):
+    """Hopes for the last digit to be high, whatever it knows."""
+
+    def promise(self, features):
+        return 100.0 * features[:, 0, features.shape[2] // 2 - 1].astype(np.float64)
+
+
+def test_candidates_are_chosen_by_what_they_may_be_at_best():
+    found = chosen(GridSpace(), Curious(), eps_greedy=0.0)
+    assert {int(c.row[-1]) for c in found[:-1]} == {15}
+
+
+def test_neighbours_of_the_fastest_are_chosen_by_their_score_and_are_as_many_as_wanted():
+    space = GridSpace(width=8)
+    best = space.sample(2, np.random.default_rng(5))
+    rng, known = np.random.default_rng(0), {0: Measured(frozenset(), best, 1e-3)}
+    found = propose([space], known, Curious(), 8, rng, near=8)
+    assert len(found) == 8
+    assert all(min((c.row != b).sum() for b in best) == 1 for c in found)
+    assert all(c.score == Oracle().predict(space.features(c.row[None]))[0] for c in found)
 
 
 def test_what_an_estimate_likes_is_foreseen_without_a_measurement():
