@@ -65,6 +65,8 @@ class EvolutionOptions:
         generations: How many generations are made from the first one.
         crossover_share: Share of a generation that is crossed.
         fresh_share: Share that is sampled anew.
+        least_share: Share of the chosen candidates that each evolving sketch has at least: what an
+            estimate is wrong about it is often wrong about in a whole sketch.
         eps_greedy: Share of the chosen candidates that is random, whatever the model says.
         elite: Measured rows, the fastest ones, that enter the first generation.
         focus: How many sketches evolve in a round: those with the fastest measured candidates,
@@ -79,6 +81,7 @@ class EvolutionOptions:
     generations: int = 4
     crossover_share: float = 0.15
     fresh_share: float = 0.05
+    least_share: float = 0.08
     eps_greedy: float = 0.05
     elite: int = 64
     focus: int = 3
@@ -389,7 +392,8 @@ def _choose(
 ) -> list[Candidate]:
     """Take the best, leave room for the random share, fill up with random ones."""
     random_count = max(1, round(count * options.eps_greedy)) if found else count
-    best = sorted(found, key=lambda c: -c.score)[: max(count - random_count, 0)]
+    least = round(count * options.least_share)
+    best = _best_with_a_part_for_each(found, max(count - random_count, 0), least)
     taken = {(c.space, c.key) for c in best}
     rest = [c for c in fresh if (c.space, c.key) not in taken]
     drawn = [rest[i] for i in _spread(rest, rng)[: count - len(best)]]
@@ -399,6 +403,20 @@ def _choose(
         left = [c for c in more if (c.space, c.key) not in taken]
         drawn += left[: count - len(best) - len(drawn)]
     return best + drawn
+
+
+def _best_with_a_part_for_each(
+    found: Sequence[Candidate], count: int, least: int
+) -> list[Candidate]:
+    """The best of all, among them `least` of each space, as far as there is room; best first."""
+    order = sorted(found, key=lambda c: -c.score)
+    turns: dict[int, int] = {}
+    first: list[Candidate] = []
+    others: list[Candidate] = []
+    for one in order:
+        turns[one.space] = turns.get(one.space, 0) + 1
+        (first if turns[one.space] <= least else others).append(one)
+    return sorted((first + others)[:count], key=lambda c: -c.score)
 
 
 def _spread(candidates: Sequence[Candidate], rng: np.random.Generator) -> list[int]:

@@ -143,6 +143,22 @@ def test_candidates_are_chosen_by_what_they_may_be_at_best():
     assert {int(c.row[-1]) for c in found[:-1]} == {15}
 
 
+def test_each_sketch_that_evolves_has_a_part_of_a_round_whatever_the_model_says():
+    class Believer(Oracle):
+        def predict(self, features):
+            return features[:, 0, 0] + 100.0 * (features.shape[2] == 12)
+
+    spaces = [GridSpace(width=6), GridSpace(width=5), GridSpace(width=4)]
+
+    def parts(**options):
+        rng, settings = np.random.default_rng(0), EvolutionOptions(eps_greedy=0.0, **options)
+        found = propose(spaces, {}, Believer(), 24, rng, settings)
+        return [sum(c.space == number for c in found[:23]) for number in range(3)]
+
+    assert parts(least_share=0.0) == [23, 0, 0]
+    assert parts() == [19, 2, 2]
+
+
 def test_neighbours_of_the_fastest_are_chosen_by_their_score_and_are_as_many_as_wanted():
     space = GridSpace(width=8)
     best = space.sample(2, np.random.default_rng(5))
