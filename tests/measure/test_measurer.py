@@ -312,10 +312,10 @@ def test_no_process_outlives_the_program(tmp_path: Path, signal_number: int) -> 
     if signal_number == signal.SIGINT:
         assert rest == "closed\n"
     deadline = time.monotonic() + 10
-    while any(_is_alive(member) for member in members):
+    # A child that had only just begun is not among the members; it, too, ends and tidies up.
+    while any(_is_alive(member) for member in members) or any((tmp_path / "tmp").iterdir()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def _descendants(process: int) -> list[int]:
