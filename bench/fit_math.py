@@ -107,6 +107,10 @@ def _even(f: Function) -> Function:
 
 _TINY = mpf(10) ** -12
 _LN2 = log(mpf(2))
+# Pieces of erf, those for each 1 of its argument, and the degree of their polynomials.
+_TABLE = 16
+_PIECES = 4
+_PIECES_DEGREE = 5
 _ROOT = (sqrt(mpf(2)) - 1) / (sqrt(mpf(2)) + 1)
 
 FITS = (
@@ -193,6 +197,7 @@ from __future__ import annotations
 from typing import Final, TypeAlias
 
 Table: TypeAlias = dict[int, tuple[float, ...]]
+Pieces: TypeAlias = tuple[tuple[float, ...], ...]
 '''
 
 
@@ -212,9 +217,45 @@ def table(fit: Fit) -> str:
     return "\n".join([*lines, "}"])
 
 
+def erf_pieces() -> str:
+    """The table of erf by sixteen pieces, as Python text: a tuple for each power."""
+    fits = [(_erf_piece(mpf(piece) / _PIECES), _PIECES_DEGREE) for piece in range(1, _TABLE)]
+    found = [remez(_first_piece(), _PIECES_DEGREE - 1), *(remez(*fit) for fit in fits)]
+    rows = [coefficients for coefficients, _ in found]
+    rows[0].insert(0, mpf(0))
+    # At the end, where all larger arguments are taken to be, it is 1 to the last bit.
+    last = rows[-1]
+    last[0] = mpf(_rounded(last[0], 32))
+    last[1] += 2 * (1 - mpf(2) ** -26 - polyval(last[::-1], mpf(1) / 2))
+    lines = [
+        "# erf(x), x = (i + t) / 4, |t| ≤ 1/2, as polynomials of t: by power, then by i; erf(x) - x",
+        "# where i is 0",
+        f"ERF_PIECES: Final[Pieces] = (  # {float(max(error for _, error in found)):.1e}",
+    ]
+    for column in zip(*rows, strict=True):
+        lines += ["    (", *(f"        {_rounded(c, 32)!r}," for c in column), "    ),"]
+    return "\n".join([*lines, ")"])
+
+
+def _first_piece() -> Fit:
+    """`erf(x) - x` divided by t: added to x it is exact to the last bits near 0, too."""
+
+    def rest(t: mpf) -> mpf:
+        return (erf(t / _PIECES) - t / _PIECES) / t
+
+    return Fit("", "", rest, lambda t: t / erf(t / _PIECES), _TINY, mpf(1) / 2, {})
+
+
+def _erf_piece(start: mpf) -> Fit:
+    def f(t: mpf) -> mpf:
+        return erf(start + t / _PIECES)
+
+    return Fit("", "", f, lambda t: 1 / f(t), -mpf(1) / 2, mpf(1) / 2, {})
+
+
 def main() -> None:
     """Print the module of tables."""
-    print("\n".join([_HEADER, "\n\n".join(map(table, FITS))]))
+    print("\n".join([_HEADER, "\n\n".join([*map(table, FITS), erf_pieces()])]))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ done by adding a large constant, which leaves k in the low bits of the sum.
 
 from __future__ import annotations
 
+from typing import Final
+
 from tensorc.codegen import math_tables as tables
 from tensorc.codegen.float_formats import Format, format_of
 from tensorc.codegen.recipes import (
@@ -18,6 +20,10 @@ from tensorc.codegen.recipes import (
     horner,
     select,
 )
+
+# Pieces for each 1 of the argument of erf, and just before the end of the last of sixteen.
+_ERF_PIECES: Final = 4.0
+_ERF_END: Final = 3.875 - 2.0**-22
 
 
 def reduce(x: Value, f: Format) -> tuple[Value, Value]:
@@ -132,9 +138,23 @@ def _half_exp(a: Value, f: Format) -> Value:
 
 
 def erf(x: Value) -> Value:
-    """The error function of float32: a polynomial below 1, else `1 - exp(polynomial)`."""
+    """The error function of float32: a polynomial below 1, else `1 - exp(polynomial)`.
+
+    With tables it is a polynomial in each of sixteen pieces, of a fourth each; the last one ends
+    with 1, which all larger arguments give.
+    """
     f = format_of(x)
     a = abs(x)
+    if x.trace.looks_up:
+        y = at_most(a, _ERF_END)
+        shifted = fma(y, _ERF_PIECES, f.magic)
+        t = fma(y, _ERF_PIECES, f.magic - shifted)
+        pieces = bits(shifted)
+        constant, *lower, p = (x.trace.lookup(pieces, row) for row in tables.ERF_PIECES)
+        for coefficient in reversed(lower):
+            p = fma(p, t, coefficient)
+        # Added to x, what is missing in the first piece leaves small results exact.
+        return copysign(fma(p, t, select(y <= 0.5 / _ERF_PIECES, y, constant)), x)
     small = fma(a, horner(a * a, tables.ERF[f.bits]), a)
     shifted, r = reduce(horner(at_most(a, 4.0), tables.ERFC[f.bits]), f)
     complement = (_exp_minus_one(r, tables.EXP, f) + 1.0) * power_of_two(shifted, f)

@@ -54,16 +54,19 @@ _TWO_ARGUMENTS: Final = ("pow", "atan2")
 
 
 @cache
-def math_recipe(function: Function, dtype: DType, *, scales: bool = False) -> Recipe | None:
+def math_recipe(
+    function: Function, dtype: DType, *, scales: bool = False, looks_up: bool = False
+) -> Recipe | None:
     """The recipe of a function of float32 or float64, None if it has none.
 
-    With `scales`, it may use an instruction that multiplies by powers of two.
+    With `scales`, it may use an instruction that multiplies by powers of two; with `looks_up`, one
+    that takes numbers from a table of sixteen.
     """
     found = {FLOAT32: _SINGLE, FLOAT64: _BOTH}.get(dtype, {}).get(function)
     if found is None:
         return None
     params = (dtype, dtype) if function in _TWO_ARGUMENTS else (dtype,)
-    return trace(f"{function}_{dtype}", found, params, scales=scales)
+    return trace(f"{function}_{dtype}", found, params, scales=scales, looks_up=looks_up)
 
 
 def libm_symbol(function: Function, dtype: DType) -> str | None:

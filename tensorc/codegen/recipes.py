@@ -21,12 +21,14 @@ Meaning of the primitives, all of them lane by lane:
   back. `widen` and `narrow` convert float32 ⇄ float64 and int32 ⇄ int64 (dropping high bits).
 * `scale(a, k)` is `a·2^k` for an integral float k, rounded once. Recipes have it only if they are
   traced with `scales`, for targets with an instruction for it.
+* `lookup(i)` is number `i mod 16` of a table of 16 literals. Recipes have it only if they are
+  traced with `looks_up`, likewise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -37,7 +39,7 @@ Primitive: TypeAlias = Literal[
     "param", "const", "add", "sub", "mul", "div", "fma", "neg", "abs", "sqrt", "copysign",
     "floor", "ceil", "trunc", "round", "and", "or", "xor", "not", "shl", "shr", "sar",
     "lt", "le", "gt", "ge", "eq", "ne", "select",
-    "bits", "from_bits", "to_int", "to_float", "widen", "narrow", "scale",
+    "bits", "from_bits", "to_int", "to_float", "widen", "narrow", "scale", "lookup",
 ]  # fmt: skip
 Number: TypeAlias = int | float
 
@@ -52,13 +54,14 @@ class Step:
     """One operation; `args` are the numbers of earlier steps, `value` is that of a `const`.
 
     `dtype` is the type of the result: float32, float64, int32, int64 or bool. Float constants are
-    exact in it.
+    exact in it. `table` has the literals of a `lookup`.
     """
 
     op: Primitive
     dtype: DType
     args: tuple[int, ...] = ()
     value: Number = 0
+    table: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,22 +154,34 @@ class Value:
 
 
 class Trace:
-    """Records steps; equal steps are recorded once. With `scales`, `scale` may be one of them."""
+    """Records steps; equal steps are recorded once.
 
-    def __init__(self, params: tuple[DType, ...], *, scales: bool = False) -> None:
+    `scale` may be one of them with `scales`, `lookup` with `looks_up`.
+    """
+
+    def __init__(
+        self, params: tuple[DType, ...], *, scales: bool = False, looks_up: bool = False
+    ) -> None:
         self.scales = scales
+        self.looks_up = looks_up
         self.steps = [Step("param", dtype) for dtype in params]
         self.params = [Value(self, i, dtype) for i, dtype in enumerate(params)]
         self._known: dict[tuple[Step, str], int] = {}
 
     def step(self, op: Primitive, dtype: DType, *args: Value, value: Number = 0) -> Value:
         """The result of an operation."""
-        step = Step(op, dtype, tuple(arg.number for arg in args), value)
+        return self._record(Step(op, dtype, tuple(arg.number for arg in args), value))
+
+    def lookup(self, index: Value, table: tuple[float, ...]) -> Value:
+        """The number of a table that the low bits of an integer say."""
+        return self._record(Step("lookup", _FLOAT_OF[index.dtype], (index.number,), table=table))
+
+    def _record(self, step: Step) -> Value:
         # The text tells 0.0 from -0.0, which compare equal.
-        number = self._known.setdefault((step, repr(value)), len(self.steps))
+        number = self._known.setdefault((step, repr(step.value)), len(self.steps))
         if number == len(self.steps):
             self.steps.append(step)
-        return Value(self, number, dtype)
+        return Value(self, number, step.dtype)
 
     def constant(self, value: Number, dtype: DType) -> Value:
         """A literal."""
@@ -193,13 +208,14 @@ def trace(
     params: tuple[DType, ...],
     *,
     scales: bool = False,
+    looks_up: bool = False,
 ) -> Recipe:
     """The recipe of a Python function of values.
 
     >>> trace("double", lambda x: x + x, (FLOAT32,)).steps[1]
     Step(op='add', dtype=DType(kind='float', bits=32), args=(0, 0), value=0)
     """
-    record = Trace(params, scales=scales)
+    record = Trace(params, scales=scales, looks_up=looks_up)
     result = function(*record.params)
     return _without_unused(Recipe(name, params, tuple(record.steps), result.number))
 
@@ -212,7 +228,7 @@ def _without_unused(recipe: Recipe) -> Recipe:
     order = sorted(used)
     renamed = {old: new for new, old in enumerate(order)}
     steps = tuple(
-        Step(s.op, s.dtype, tuple(renamed[a] for a in s.args), s.value)
+        replace(s, args=tuple(renamed[a] for a in s.args))
         for s in (recipe.steps[old] for old in order)
     )
     return Recipe(recipe.name, recipe.params, steps, renamed[recipe.result])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tensorc.codegen.llvm.arithmetic import intrinsic, select
-from tensorc.codegen.llvm.recipe_text import call_recipe, has_scale
+from tensorc.codegen.llvm.recipe_text import call_recipe, has_lookup, has_scale
 from tensorc.codegen.llvm.types import constant, register_type
 from tensorc.codegen.llvm.writer import Writer
 from tensorc.codegen.math_functions import libm_symbol, math_recipe
@@ -28,7 +28,13 @@ def call(w: Writer, function: Function, dtype: DType, lanes: int, args: list[str
     dtype = compute_dtype(dtype)
     if function in _INTRINSICS:
         return intrinsic(w, _INTRINSICS[function], dtype, lanes, *args)
-    recipe = math_recipe(function, dtype, scales=has_scale(w.module.target, dtype, lanes))
+    target = w.module.target
+    recipe = math_recipe(
+        function,
+        dtype,
+        scales=has_scale(target, dtype, lanes),
+        looks_up=has_lookup(target, dtype, lanes),
+    )
     if recipe is not None:
         return call_recipe(w, recipe, lanes, tuple(args))
     symbol = libm_symbol(function, dtype)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Final
 
 from tensorc.codegen.llvm.types import constant, register_type, vector
 from tensorc.codegen.llvm.writer import Writer
@@ -24,6 +25,9 @@ _INTRINSICS = {
     "ceil": "ceil", "trunc": "trunc", "round": "roundeven",
 }  # fmt: skip
 _CASTS = {"bits": "bitcast", "from_bits": "bitcast", "to_int": "fptosi", "to_float": "sitofp"}
+
+# Numbers of a table, and lanes of a vector, for an instruction that looks up.
+_TABLE: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,16 @@ def has_scale(target: Target, dtype: DType, lanes: int) -> bool:
         return False
     wide = size == 512 and "avx512f" in target.features
     return wide or (size == 256 and "avx512vl" in target.features)
+
+
+def has_lookup(target: Target, dtype: DType, lanes: int) -> bool:
+    """Whether one instruction takes each lane from a table of sixteen numbers (`vpermps`)."""
+    return (
+        dtype.bits == 32
+        and lanes == _TABLE
+        and target.vector_bytes >= 64
+        and "avx512f" in target.features
+    )
 
 
 def call_recipe(w: Writer, recipe: Recipe, lanes: int, args: tuple[str, ...]) -> str:
@@ -139,6 +153,8 @@ def _float_step(text: _Text, step: Step, args: list[str], of: str) -> str:
     if step.op == "fma" and not text.fuse:
         product = text.line(f"fmul {of} {args[0]}, {args[1]}")
         return text.line(f"fadd {of} {product}, {args[2]}")
+    if step.op == "lookup":
+        return _lookup(text, step, args[0])
     if step.op == "scale":
         return _scale(text, step.dtype, args, of)
     if step.op in _INTRINSICS:
@@ -156,3 +172,10 @@ def _scale(text: _Text, dtype: DType, args: list[str], of: str) -> str:
     mode = [f"{word} 4" for word in rounding]
     listed = ", ".join([f"{of} {args[0]}", f"{of} {args[1]}", f"{of} poison", f"{mask} -1", *mode])
     return text.line(f"call {of} {symbol}({listed})")
+
+
+def _lookup(text: _Text, step: Step, index: str) -> str:
+    symbol = "@llvm.x86.avx512.permvar.sf.512"
+    text.declarations.add(f"declare <16 x float> {symbol}(<16 x float>, <16 x i32>)")
+    numbers = ", ".join(f"float {constant(x, step.dtype)}" for x in step.table)
+    return text.line(f"call <16 x float> {symbol}(<16 x float> <{numbers}>, <16 x i32> {index})")
