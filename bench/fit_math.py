@@ -228,7 +228,7 @@ def erf_pieces() -> str:
     last[0] = mpf(_rounded(last[0], 32))
     last[1] += 2 * (1 - mpf(2) ** -26 - polyval(last[::-1], mpf(1) / 2))
     lines = [
-        "# erf(x), x = (i + t) / 4, |t| ≤ 1/2, as polynomials of t: by power, then by i; erf(x) - x",
+        "# erf(x), x = (i + t) / 4, |t| ≤ 1/2, as polynomials of t: by power, then i; less x",
         "# where i is 0",
         f"ERF_PIECES: Final[Pieces] = (  # {float(max(error for _, error in found)):.1e}",
     ]

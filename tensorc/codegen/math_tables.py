@@ -249,7 +249,7 @@ ATAN: Final[Table] = {
     ),
 }
 
-# erf(x), x = (i + t) / 4, |t| ≤ 1/2, as polynomials of t: by power, then i; erf(x) - x
+# erf(x), x = (i + t) / 4, |t| ≤ 1/2, as polynomials of t: by power, then i; less x
 # where i is 0
 ERF_PIECES: Final[Pieces] = (  # 1.8e-08
     (
