@@ -66,7 +66,8 @@ class EvolutionOptions:
         crossover_share: Share of a generation that is crossed.
         fresh_share: Share that is sampled anew.
         least_share: Share of the chosen candidates that each evolving sketch has at least: what an
-            estimate is wrong about it is often wrong about in a whole sketch.
+            estimate is wrong about it is often wrong about in a whole sketch. That is a third of
+            them at most: of many sketches some have their part, by chance.
         eps_greedy: Share of the chosen candidates that is random, whatever the model says.
         elite: Measured rows, the fastest ones, that enter the first generation.
         focus: How many sketches evolve in a round: those with the fastest measured candidates,
@@ -393,7 +394,8 @@ def _choose(
     """Take the best, leave room for the random share, fill up with random ones."""
     random_count = max(1, round(count * options.eps_greedy)) if found else count
     least = round(count * options.least_share)
-    best = _best_with_a_part_for_each(found, max(count - random_count, 0), least)
+    known = max(count - random_count, 0)
+    best = _best_with_a_part_for_each(found, known, least, count // 3, rng)
     taken = {(c.space, c.key) for c in best}
     rest = [c for c in fresh if (c.space, c.key) not in taken]
     drawn = [rest[i] for i in _spread(rest, rng)[: count - len(best)]]
@@ -406,16 +408,23 @@ def _choose(
 
 
 def _best_with_a_part_for_each(
-    found: Sequence[Candidate], count: int, least: int
+    found: Sequence[Candidate], count: int, least: int, most: int, rng: np.random.Generator
 ) -> list[Candidate]:
-    """The best of all, among them `least` of each space, as far as there is room; best first."""
+    """The best of all, among them `least` of each space, but `most` of such; best first."""
     order = sorted(found, key=lambda c: -c.score)
+    if len(order) <= count or not least:
+        return order[:count]
+    spaces = list(dict.fromkeys(c.space for c in order))
+    room = most // least
+    if len(spaces) > room:
+        spaces = [spaces[i] for i in rng.permutation(len(spaces))[:room]]
     turns: dict[int, int] = {}
     first: list[Candidate] = []
     others: list[Candidate] = []
     for one in order:
         turns[one.space] = turns.get(one.space, 0) + 1
-        (first if turns[one.space] <= least else others).append(one)
+        mine = one.space in spaces and turns[one.space] <= least
+        (first if mine else others).append(one)
     return sorted((first + others)[:count], key=lambda c: -c.score)
 
 

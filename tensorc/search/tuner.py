@@ -309,17 +309,24 @@ class Search:
     def _expect(self, chosen: Sequence[Candidate]) -> None:
         """Note whether the model expects one of those chosen to be better than the best."""
         best = self._best
-        wanted = [c for c in chosen if not math.isnan(c.score)]
+        wanted = [(c.space, c.row) for c in chosen if not math.isnan(c.score)]
         if not self.model.is_trained or best is None or best.space is None or not wanted:
             self._expects_gain = True
             return
-        known = self._score(best.space, _row(best))
         # By score and not by promise: there is always something uncertain.
-        hoped = max(self._score(c.space, c.row) for c in wanted)
-        self._expects_gain = hoped > known + GAIN * abs(known)
+        known, *hoped = self._scores([(best.space, _row(best)), *wanted])
+        self._expects_gain = max(hoped) > known + GAIN * abs(known)
 
-    def _score(self, space: int, row: Rows) -> float:
-        return float(self.model.predict(self.spaces[space].features(row[None]))[0])
+    def _scores(self, rows: Sequence[tuple[int, Rows]]) -> list[float]:
+        """What the model says of rows of spaces, asked once for each space."""
+        scores = [0.0] * len(rows)
+        for number, space in enumerate(self.spaces):
+            mine = [i for i, (other, _) in enumerate(rows) if other == number]
+            if mine:
+                said = self.model.predict(space.features(np.stack([rows[i][1] for i in mine])))
+                for i, score in zip(mine, said, strict=True):
+                    scores[i] = float(score)
+        return scores
 
     def _round(self) -> bool:
         """Propose and measure one round, or what an earlier run left of it; False if empty."""

@@ -143,20 +143,32 @@ def test_candidates_are_chosen_by_what_they_may_be_at_best():
     assert {int(c.row[-1]) for c in found[:-1]} == {15}
 
 
+class Believer(Oracle):
+    """Likes every candidate of the space of six digits better than any other."""
+
+    def predict(self, features):
+        return features[:, 0, 0] + 100.0 * (features.shape[2] == 12)
+
+
+def parts(spaces, count, seed=0, **options):
+    """How many candidates of each space are chosen by their scores."""
+    rng, settings = np.random.default_rng(seed), EvolutionOptions(eps_greedy=0.0, **options)
+    found = propose(spaces, {}, Believer(), count, rng, settings)
+    return [sum(c.space == number for c in found[: count - 1]) for number in range(len(spaces))]
+
+
 def test_each_sketch_that_evolves_has_a_part_of_a_round_whatever_the_model_says():
-    class Believer(Oracle):
-        def predict(self, features):
-            return features[:, 0, 0] + 100.0 * (features.shape[2] == 12)
+    spaces = [GridSpace(width=width) for width in (6, 5, 4)]
+    assert parts(spaces, 24, least_share=0.0) == [23, 0, 0]
+    assert parts(spaces, 24) == [19, 2, 2]
 
-    spaces = [GridSpace(width=6), GridSpace(width=5), GridSpace(width=4)]
 
-    def parts(**options):
-        rng, settings = np.random.default_rng(0), EvolutionOptions(eps_greedy=0.0, **options)
-        found = propose(spaces, {}, Believer(), 24, rng, settings)
-        return [sum(c.space == number for c in found[:23]) for number in range(3)]
-
-    assert parts(least_share=0.0) == [23, 0, 0]
-    assert parts() == [19, 2, 2]
+def test_in_a_small_round_the_parts_are_a_third_together_and_each_has_one_at_times():
+    spaces = [GridSpace(width=width) for width in (6, 5, 4, 3)]
+    found = np.array([parts(spaces, 8, seed) for seed in range(12)])
+    assert (found.sum(1) == 7).all()
+    assert (found[:, 1:].sum(1) <= 2).all()
+    assert (found.max(0) >= 1).all()
 
 
 def test_neighbours_of_the_fastest_are_chosen_by_their_score_and_are_as_many_as_wanted():

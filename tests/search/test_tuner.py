@@ -217,15 +217,27 @@ def test_with_another_limit_it_does_not(limits):
 def test_it_does_not_while_the_model_expects_more():
     class Optimist(RandomCostModel):
         is_trained = True
-        calls = 0
 
         def predict(self, features):
-            self.calls += 1
-            return 1.02**self.calls + np.arange(float(len(features)))
+            return 1.02 ** np.arange(float(len(features)))
 
     model = Optimist(np.random.default_rng(0))
     run = tuned(Machine(GridSpace(width=4, base=8)), trials=None, time_budget=3.0, model=model)
     assert not run.stopped.startswith("nothing")
+
+
+def test_what_the_model_expects_is_asked_once_for_all_candidates_of_a_space():
+    class Counting(GridSpace):
+        counts = ()
+
+        def features(self, rows):
+            self.counts += (len(rows),)
+            return super().features(rows)
+
+    space = Counting(width=4, base=8)
+    run = tuned(Machine(space), trials=None, time_budget=60.0)
+    assert run.stopped.startswith("nothing")
+    assert min(space.counts) > 1
 
 
 def changed(steps, others) -> int:
