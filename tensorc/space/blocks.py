@@ -72,10 +72,9 @@ def computed_once(draft: Draft, stage: str, reader: str) -> bool:
         others.add(tuple(index for axis, index in named if axis not in marked))
     if len(others) != 1:
         return False
-    op = draft.op(reader)
     steps = {
         axis: _steps(extent, blocks.get(axis, 1))
-        for axis, extent in zip(op.axes, op.shape, strict=True)
+        for axis, extent in draft.op(reader).extents().items()
         if axis not in inside or axis in blocks
     }
     (place,) = others

@@ -97,6 +97,12 @@ def const_axes(draft: Draft, stage: str) -> tuple[str, ...]:
     return value if isinstance(value, tuple) else ()
 
 
+def sums_constants_only(draft: Draft, stage: str) -> bool:
+    """Whether all axes that it reduces index constant matrices, or it reduces none."""
+    marked = const_axes(draft, stage)
+    return all(axis in marked for axis, _ in draft.op(stage).reduce_axes)
+
+
 def crosses_threads(draft: Draft, stage: str) -> bool:
     """Whether it, or a stage computed in it, reduces over the threads of a block."""
     group = [

@@ -96,14 +96,11 @@ def vector_tile(tiles: Iterable[Tile]) -> Tile | None:
 
 
 def is_around_unrolled(draft: Draft, tile: Tile) -> bool:
-    """Whether a rule has unrolled whole axes inside this tile, so that one vector is enough."""
+    """Whether a rule has unrolled loops inside this tile, so that one vector is enough."""
+    if tile.kind is not IterKind.SPATIAL or tile.count != 1 or tile.role != "levels":
+        return False
     iterators = draft.stage(tile.stage).iterators
-    unrolled = any(i.annotation is Annotation.UNROLL for i in iterators)
-    return unrolled and tile.count == 1 and tile.role == "levels" and _is_spatial(tile)
-
-
-def _is_spatial(tile: Tile) -> bool:
-    return tile.kind is IterKind.SPATIAL
+    return any(i.annotation is Annotation.UNROLL for i in iterators)
 
 
 def location_limit(draft: Draft, target: str) -> int:

@@ -10,10 +10,11 @@ import pytest
 from tensorc import te, topi
 from tensorc.driver.compile import compile_state
 from tensorc.schedule.replay import replay
-from tensorc.schedule.stage import At, AtLevel, Inlined, Root
+from tensorc.schedule.stage import Annotation, At, AtLevel, Inlined, Root
 from tensorc.schedule.steps import AnnotationStep
 from tensorc.space.blocks import blocks_of, computed_once
-from tensorc.space.draft import first_draft
+from tensorc.space.draft import Condition, SketchRule, first_draft
+from tensorc.space.rules.join_blocks import JoinBlocks
 from tensorc.space.sketch import Sketch, generate_sketches
 from tensorc.space.space import Space
 from tensorc.space.task import SearchTask
@@ -131,11 +132,66 @@ def test_an_elementwise_consumer_takes_the_blocks() -> None:
 def test_blocks_along_the_axis_of_the_vectors_are_left_alone() -> None:
     A = te.placeholder((5, 24), name="A")
     T = marked((2, 5, 24), lambda i, p, c: te.select(i.equal(0), A(p, c), 0.0), ["i"], "T")
-    turned = te.compute(
-        (24, 10), lambda c, h: T(te.indexmod(h, 2), te.indexdiv(h, 2), c), name_hint="turned"
+
+    def element(h, c):
+        return T(te.indexmod(h, 2), te.indexdiv(h, 2), c)
+
+    turned = te.compute((24, 10), lambda c, h: element(h, c), name_hint="turned")
+    straight = te.compute((10, 24), element, name_hint="straight")
+    assert met(JoinBlocks(), [A, turned], "turned") is Condition.SKIP
+    assert met(JoinBlocks(), [A, straight], "straight") is Condition.APPLY_AND_SKIP_REST
+
+
+def met(rule: SketchRule, tensors: list[Tensor], stage: str) -> Condition:
+    task = SearchTask.of(tensors, LLVM)
+    return rule.meets(task, first_draft(task), stage)
+
+
+def test_a_consumer_that_sums_is_not_tiled_in_place_of_the_blocks() -> None:
+    A, K, joined = chain()
+    B = te.placeholder((*joined.shape, 5), name="B")
+    k = te.reduce_axis((0, 5), name="k")
+    R = te.compute(
+        joined.shape, lambda h, c: te.sum(joined(h, c) * B(h, c, k), axis=k), name_hint="R"
     )
-    steps = sketch_of([A, turned]).steps
-    assert not any(isinstance(s, AnnotationStep) and s.stage == "turned" for s in steps)
+    task = SearchTask.of([A, K, B, R], LLVM)
+    sketches = generate_sketches(task)
+    assert all(Space(task, sketch).size() >= 1 for sketch in sketches)
+    assert any("o.0" in sketch.state["joined"].names() for sketch in sketches)
+
+
+@pytest.mark.parametrize("reduces", [False, True])
+def test_what_a_reader_needs_in_each_step_of_a_sum_is_not_computed_there(reduces: bool) -> None:
+    A, B = te.placeholder((2, 6, 16), name="A"), te.placeholder((9,), name="B")
+    T = marked((2, 6, 16), lambda i, p, c: A(i, p, c) * 2.0, ["i"], "T")
+    k = te.reduce_axis((0, 9), name="k")
+
+    def element(j, p, c):
+        value = te.select(j.equal(0), T(0, p, c), T(1, p, c))
+        return te.sum(value * B(k), axis=k) if reduces else value * B(0)
+
+    R = marked((2, 6, 16), element, ["j"], "R")
+    draft = first_draft(SearchTask.of([A, B, R], LLVM))
+    unrolled = draft.do(AnnotationStep("R", "j", Annotation.UNROLL))
+    assert computed_once(unrolled, "T", "R") is not reduces
+
+
+@pytest.mark.parametrize("rules", ["ansor", "default"])
+def test_sums_over_axes_that_are_not_marked_keep_their_loops(rules: str) -> None:
+    A, W = te.placeholder((2, 6, 9), name="A"), te.placeholder((9, 16), name="W")
+    k = te.reduce_axis((0, 9), name="k")
+    T = marked((2, 6, 16), lambda i, p, c: te.sum(A(i, p, k) * W(k, c), axis=k), ["i"], "T")
+    R = marked(
+        (2, 6, 16), lambda j, p, c: te.select(j.equal(0), T(0, p, c), T(1, p, c)), ["j"], "R"
+    )
+    task = SearchTask.of([A, W, R], LLVM)
+    for sketch in generate_sketches(task, rules=rules):
+        space = Space(task, sketch)
+        (row,) = space.sample(1, np.random.default_rng(0))
+        state = replay(task.dag, space.steps(row))
+        assert isinstance(space.draft.stage("T").location, AtLevel | Root)
+        assert "k" in {i.name.split(".")[0] for i in state["T"].iterators}
+        compile_state(state, LLVM)
 
 
 def test_only_marked_places_make_blocks() -> None:

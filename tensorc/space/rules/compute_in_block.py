@@ -8,7 +8,7 @@ from tensorc.schedule.stage import Annotation
 from tensorc.schedule.steps import AnnotationStep, ComputeAtStep, ReorderStep
 from tensorc.space.blocks import computed_once
 from tensorc.space.draft import Condition, Draft, Expansion
-from tensorc.space.inquiries import const_axes, is_compute, readers
+from tensorc.space.inquiries import const_axes, is_compute, readers, sums_constants_only
 from tensorc.space.task import SearchTask
 
 
@@ -30,8 +30,10 @@ class ComputeInBlock:
     """
 
     def meets(self, task: SearchTask, draft: Draft, stage: str) -> Condition:
-        """Apply where each step of the reader's loops has elements of its own."""
+        """Apply to unrolled sums, where each step of the reader has elements of its own."""
         if not is_compute(draft, stage) or not const_axes(draft, stage):
+            return Condition.SKIP
+        if not sums_constants_only(draft, stage):
             return Condition.SKIP
         found = readers(draft, stage)
         if draft.state.dag.is_output(stage) or len(found) != 1:

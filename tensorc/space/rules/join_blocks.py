@@ -24,7 +24,7 @@ class JoinBlocks:
 
     What a block is made of is then computed right before it, and steps `h.0.0` of several blocks
     are what a stage further up may be computed for (`population.annotate`). An element-wise
-    consumer is tiled in place of the stage, which is inlined into it.
+    consumer that sums nothing is tiled in place of the stage, which is inlined into it.
     """
 
     def meets(self, task: SearchTask, draft: Draft, stage: str) -> Condition:
@@ -38,9 +38,8 @@ class JoinBlocks:
 
     def apply(self, task: SearchTask, draft: Draft, stage: str) -> Expansion:
         """Split, unroll, reorder."""
-        blocks, joined = blocks_of(draft, stage), draft
-        consumer = matched_consumer(draft, stage)
-        if consumer is None:
+        blocks, consumer = blocks_of(draft, stage), matched_consumer(draft, stage)
+        if consumer is None or has_reduce(draft, consumer):
             return [(_tiled(draft, stage, blocks), draft.before(stage))]
         renamed = dict(zip(draft.op(stage).axes, draft.op(consumer).axes, strict=True))
         joined = draft.do(ComputeInlineStep(stage))
