@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from tensorc.search.cost_model import Estimate, Features, Forest, Scores
 from tensorc.search.prior import Prior
-from tensorc.space.features.names import BUFFERS, CURVE, FEATURE_NAMES
+from tensorc.space.features.names import BUFFERS, CURVE, FEATURE_NAMES, VERSION
 from tensorc.support.errors import RecordError
 from tensorc.target import Target
 
@@ -147,8 +147,8 @@ class Pretrained:
 
 
 def fingerprint(prior: Prior) -> str:
-    """What a model depends on, as a short text: the names of features, the prior's figures."""
-    text = json.dumps([FORMAT, FEATURE_NAMES, INPUTS, asdict(prior.costs)])
+    """What a model depends on, as a short text: the features, the prior's figures."""
+    text = json.dumps([FORMAT, VERSION, FEATURE_NAMES, INPUTS, asdict(prior.costs)])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

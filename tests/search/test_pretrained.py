@@ -102,6 +102,14 @@ def test_another_prior_has_another_fingerprint() -> None:
     assert fingerprint(PRIOR) != fingerprint(Prior(16, 32, Costs(latency=4.0)))
 
 
+def test_features_that_mean_something_else_have_another_fingerprint(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = fingerprint(PRIOR)
+    monkeypatch.setattr(pretrained, "VERSION", pretrained.VERSION + 1)
+    assert fingerprint(PRIOR) != before
+
+
 def test_a_model_that_is_refused_leaves_the_prior_and_is_told_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
