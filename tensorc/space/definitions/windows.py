@@ -63,13 +63,11 @@ class Source:
 
     Attributes:
         op: The input.
-        output: Which of its outputs.
         indices: Where it is read: affines of positions (by the roles of their axes) and of roles.
         conditions: Affines of the same that are not negative where it is read.
     """
 
     op: str
-    output: int
     indices: tuple[Affine, ...]
     conditions: tuple[Affine, ...] = ()
 
@@ -103,7 +101,6 @@ class WindowSum:
         outputs: The roles that only the weights have: `o0`, …
         source: What windows slide over.
         weight: The operation that holds the weights.
-        weight_output: Which of its outputs.
         weight_indices: Where it is read, in terms of roles.
     """
 
@@ -118,14 +115,14 @@ class WindowSum:
     outputs: tuple[str, ...]
     source: Source
     weight: str
-    weight_output: int
     weight_indices: tuple[Affine, ...]
 
 
 def window_sum(dag: ComputeDAG, stage: str) -> WindowSum | None:
     """Return what an operation is if it has this form, in float32; None for any other.
 
-    Windows whose elements have no position in common are none: their axes are rows and channels.
+    Where elements share no position there is no window: its axes are a row and a channel. Data and
+    weights are inputs or the first results of operations.
     """
     op = dag.by_name[stage]
     if op.dtypes != (FLOAT32,) or not op.reduce_axes or not _is_sum(op):
@@ -240,7 +237,7 @@ def _reads(e: Expr) -> tuple[Read, ...]:
 
 def _matched(dag: ComputeDAG, form: _Form, data: Expr, weight: Expr) -> WindowSum | None:
     place = _place(data)
-    if place is None or not isinstance(weight, Read) or weight.dtype != FLOAT32:
+    if place is None or not isinstance(weight, Read) or not _is_walked(weight):
         return None
     windows = [window for index in place.indices if (window := _window(form, index)) is not None]
     roles = _roles(form, place, weight, windows)
@@ -267,16 +264,21 @@ def _matched(dag: ComputeDAG, form: _Form, data: Expr, weight: Expr) -> WindowSu
         outputs,
         _behind_padding(dag, form.op.name, source),
         weight.op,
-        weight.output,
         weight.indices,
     )
+
+
+def _is_walked(weight: Read) -> bool:
+    """Whether steps of axes say where weights are read: neighbours do not share elements."""
+    atoms = (atom for index in weight.indices for atom, _ in index.terms)
+    return _place(weight) is not None and all(isinstance(atom, str) for atom in atoms)
 
 
 def _place(data: Expr) -> Read | None:
     """The only element that an expression of a window reads; zero elsewhere."""
     match data:
         case Read():
-            return data if data.dtype == FLOAT32 else None
+            return data if data.dtype == FLOAT32 and data.output == 0 else None
         case Select(_, inner, Const(0)):
             return _place(inner)
         case _:
@@ -358,7 +360,7 @@ def _source(data: Expr, windows: Sequence[Window]) -> Source | None:
     known = [tuple(a for a in found if a is not None) for found in (indices, inside)]
     if [len(found) for found in known] != [len(indices), len(inside)]:
         return None
-    return Source(place.op, place.output, *known)
+    return Source(place.op, *known)
 
 
 def _conditions(data: Expr) -> tuple[Affine, ...]:
@@ -428,7 +430,7 @@ def _behind_padding(dag: ComputeDAG, reader: str, source: Source) -> Source:
     roles = {v for index in source.indices for v in affine_variables(index)}
     if found is None or not _depends_on(found, roles):
         return source
-    return Source(found.op, found.output, found.indices, source.conditions + found.conditions)
+    return Source(found.op, found.indices, source.conditions + found.conditions)
 
 
 def _single(index: Affine) -> str | None:

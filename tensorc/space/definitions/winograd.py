@@ -98,8 +98,8 @@ def _error(tiles: Tiles) -> float:
 def _rewritten(dag: ComputeDAG, tiles: Tiles) -> ComputeDAG:
     what = tiles.what
     source, kernel = dag.by_name[what.source.op], dag.by_name[what.weight]
-    data = te.placeholder(source.shape, source.dtypes[what.source.output].name, name="data")
-    weight = te.placeholder(kernel.shape, kernel.dtypes[what.weight_output].name, name="weight")
+    data = te.placeholder(source.shape, name="data")
+    weight = te.placeholder(kernel.shape, name="weight")
     products = _products(tiles, _data(tiles, data), _kernel(tiles, weight))
     return splice(
         dag, what.stage, {data: source.name, weight: kernel.name}, _output(tiles, products)

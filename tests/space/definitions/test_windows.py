@@ -260,6 +260,29 @@ REFUSED = {
         ),
         (3, 4),
     ),
+    "weights that several channels share": (
+        (9, 4),
+        (3, 2, 6),
+        (7, 6),
+        lambda d, w, i, r: d(i[0] + r[0], r[1]) * w(r[0], te.indexdiv(r[1], 2), i[1]),
+        (3, 4),
+    ),
+    "weights that several elements share": (
+        (9, 4),
+        (3, 4, 4),
+        (7, 7),
+        lambda d, w, i, r: d(i[0] + r[0], r[1]) * w(r[0], r[1], te.indexdiv(i[1], 2)),
+        (3, 4),
+    ),
+    "weights that take turns": (
+        (9, 4),
+        (3, 4, 2, 3),
+        (7, 6),
+        lambda d, w, i, r: (
+            d(i[0] + r[0], r[1]) * w(r[0], r[1], te.indexmod(i[1], 2), te.indexdiv(i[1], 3))
+        ),
+        (3, 4),
+    ),
     "masked weights": (
         (9, 4),
         (3, 4, 6),
@@ -299,6 +322,18 @@ def test_other_types_are_refused(dtype):
     w = te.placeholder((3, 3, 3, 4), dtype, name="W")
     out = {"int8": "int32", "float16": "float32"}.get(dtype, dtype)
     assert not slid(ComputeDAG.of([d, w, topi.conv2d_nhwc(d, w, out_dtype=out)]))
+
+
+@pytest.mark.parametrize("side", ["data", "weights"])
+def test_second_results_of_operations_are_refused(side):
+    shapes = {"data": (1, 8, 8, 3), "weights": (3, 3, 3, 4)}
+    plain = {n: te.placeholder(shape, name=n) for n, shape in shapes.items() if n != side}
+    long = te.placeholder((*shapes[side], 5), name="long")
+    k = te.reduce_axis((0, 5), name="k")
+    _, largest = te.compute(shapes[side], lambda *i: te.argmax(long(*i, k), axis=k), name="largest")
+    both = {**plain, side: largest}
+    result = topi.conv2d_nhwc(both["data"], both["weights"])
+    assert not slid(ComputeDAG.of([*plain.values(), long, result]))
 
 
 def test_other_reductions_are_refused():
