@@ -12,12 +12,13 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Final
 
 from tensorc.space.definitions.windows import Window
 from tensorc.topi.winograd import Matrix, transform_matrices
 
 # More products of one phase lose more digits than they save time.
-_MOST_PRODUCTS = 8
+_MOST_PRODUCTS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def bilinear(window: Window, tile: int) -> Bilinear | None:
 def _phases(window: Window) -> Iterator[_Phase]:
     step, spread = window.step, window.spread
     for tap in range(step):
-        # Of stretched data, an element sees every so manieth tap, from the first whole position on.
+        # Of stretched data an element sees every `spread`-th tap, from the first whole position on.
         for output in range(spread):
             first = -(output + window.shift) % spread if spread > 1 else tap
             position = (output + first + window.shift) // spread if spread > 1 else tap
@@ -118,10 +119,12 @@ def _phases(window: Window) -> Iterator[_Phase]:
 
 
 def _plain(tile: int, taps: int) -> tuple[Matrix, Matrix, Matrix]:
-    if taps > 1:
+    if tile > 1 and taps > 1:
         return transform_matrices(tile, taps)
-    one = tuple(tuple(Fraction(i == j) for j in range(tile)) for i in range(tile))
-    return one, one, ((Fraction(1),),) * tile
+    # As many products as of the direct sum: they are the direct ones.
+    ones = ((Fraction(1),),) * (tile * taps)
+    unit = tuple(tuple(Fraction(i == j) for j in range(len(ones))) for i in range(len(ones)))
+    return (unit, unit, ones) if taps == 1 else (ones, unit, unit)
 
 
 def _spread(row: tuple[Fraction, ...], first: int, step: int, length: int) -> tuple[Fraction, ...]:

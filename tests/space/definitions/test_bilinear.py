@@ -61,6 +61,15 @@ def test_too_many_products_are_refused():
     assert bilinear(Window("h", "r", 8, 6), 3) is not None
 
 
+@pytest.mark.parametrize("window", WINDOWS)
+def test_tiles_of_one_element_are_direct_sums(window):
+    how = bilinear(window, 1)
+    assert how is not None
+    numbers = {x for matrix in (how.outputs, how.data, how.taps) for row in matrix for x in row}
+    assert numbers == {0, 1}
+    assert how.enlargement() == 1
+
+
 def test_rounding_is_enlarged_by_more_with_larger_tiles():
     small, large = (bilinear(Window("h", "r", 8, 3), tile) for tile in (2, 4))
     assert small is not None
