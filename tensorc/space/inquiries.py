@@ -9,8 +9,7 @@ from tensorc.schedule.access import consumers
 from tensorc.schedule.stage import Annotation, At, AtLevel, IterKind, Root
 from tensorc.space.draft import Draft
 from tensorc.space.task import SearchTask
-
-CONST_AXES = "auto_scheduler_simplify_const_tensor_indices"
+from tensorc.te.dag import CONST_TENSOR_INDICES
 
 
 def is_compute(draft: Draft, stage: str) -> bool:
@@ -93,7 +92,7 @@ def volume(draft: Draft, stage: str) -> tuple[Size, Size]:
 
 def const_axes(draft: Draft, stage: str) -> tuple[str, ...]:
     """The axes that index constant matrices, as its attribute says."""
-    value = draft.op(stage).attr(CONST_AXES)
+    value = draft.op(stage).attr(CONST_TENSOR_INDICES)
     return value if isinstance(value, tuple) else ()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Final
 
 from tensorc.ir.affine import affine_variables
 from tensorc.ir.printer import print_expr
@@ -29,7 +30,8 @@ from tensorc.te.rename import structural_hash
 from tensorc.te.tensor import Operation, Tensor
 
 _REDUCTION_SIGNS = {"sum": "+=", "prod": "*=", "max": "max=", "min": "min="}
-CONST_TENSOR_INDICES = "auto_scheduler_simplify_const_tensor_indices"
+# The attribute of an operation that names the axes at which it reads constant matrices.
+CONST_TENSOR_INDICES: Final = "auto_scheduler_simplify_const_tensor_indices"
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,13 +13,13 @@ from typing import TypeAlias
 from tensorc import te
 from tensorc.support.errors import TEError
 from tensorc.te import Expr, Tensor
+from tensorc.te.dag import CONST_TENSOR_INDICES
 from tensorc.topi.array import accumulator, narrow
 from tensorc.topi.transform import pad
 from tensorc.topi.windows import PerAxis, per_axis
 
 Matrix: TypeAlias = tuple[tuple[Fraction, ...], ...]
 
-_UNROLLED = "auto_scheduler_simplify_const_tensor_indices"
 # Points that keep the numbers small (Barabasz et al., arXiv 1803.10986).
 _POINTS = tuple(
     Fraction(n, d)
@@ -127,7 +127,7 @@ def _packed_kernel(weight: Tensor, matrix: Tensor, wide: str) -> Tensor:
             axis=[r_kh, r_kw],
         ),
         name_hint="kernel_pack",
-        attrs={_UNROLLED: ["eps", "nu", "r_kh", "r_kw"]},
+        attrs={CONST_TENSOR_INDICES: ["eps", "nu", "r_kh", "r_kw"]},
     )
 
 
@@ -166,7 +166,7 @@ def _packed_data(tiled: Tensor, matrix: Tensor, wide: str) -> Tensor:
             axis=[r_a, r_b],
         ),
         name_hint="data_pack",
-        attrs={_UNROLLED: ["eps", "nu", "r_a", "r_b"]},
+        attrs={CONST_TENSOR_INDICES: ["eps", "nu", "r_a", "r_b"]},
     )
 
 
@@ -192,7 +192,7 @@ def _inverse(products: Tensor, matrix: Tensor) -> Tensor:
             products[r_a, r_b, p, co] * matrix[r_a, vh] * matrix[r_b, vw], axis=[r_a, r_b]
         ),
         name_hint="inverse",
-        attrs={_UNROLLED: ["vh", "vw", "r_a", "r_b"]},
+        attrs={CONST_TENSOR_INDICES: ["vh", "vw", "r_a", "r_b"]},
     )
 
 
