@@ -160,7 +160,9 @@ def tune(
         tolerance: The error allowed, relative to the largest magnitude of the right outputs. Other
             algorithms that are within it are part of the search, and the fastest wins: Winograd's
             for 3x3 convolutions of 64 channels needs about 3e-5 (by tiles of 2x2) or 2e-4 (4x4).
-            What direct sums lose by rounding is always allowed.
+            What direct sums lose by rounding is always allowed. An algorithm's error is that of its
+            own stage, which what follows may enlarge; outputs that are then outside of the
+            tolerance are refused when measured.
         definitions: The rules that know other algorithms.
         measure: Measures candidates in order, instead of the isolated measurer.
         model: The cost model; XGBoost on top of what is known without measurements, or random where

@@ -22,8 +22,9 @@ class Definition:
     Attributes:
         name: What it is called in results.
         dag: The computation; its parameters are those of every other definition.
-        error: By how much its outputs may differ from those of the computation as it was given,
-            relative to the largest magnitude of each output; 0 for that one itself.
+        error: By how much the stages that are computed differently may differ from those of the
+            computation as it was given, relative to the largest magnitude of each; 0 for that one
+            itself. What follows such a stage may enlarge it, or make it smaller.
     """
 
     name: str
