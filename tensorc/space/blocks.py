@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from math import prod
+from typing import Final
 
 from tensorc.arith.sizes import Size
 from tensorc.ir.affine import Affine, Atom, FloorDiv, FloorMod, affine_variables, of_atom, variable
@@ -16,8 +17,8 @@ from tensorc.schedule.stage import Annotation
 from tensorc.space.draft import Draft
 from tensorc.space.inquiries import const_axes
 
-# The most elements of a block.
-_MOST = 64
+# The most elements of a block, all of which are unrolled.
+MOST_IN_BLOCK: Final = 64
 
 
 def blocks_of(draft: Draft, stage: str) -> dict[str, int]:
@@ -39,7 +40,7 @@ def blocks_of(draft: Draft, stage: str) -> dict[str, int]:
             for axis, length in _whole_blocks(inside, around):
                 if found.setdefault(axis, length) != length:
                     return {}
-    return found if prod(found.values()) <= _MOST else {}
+    return found if prod(found.values()) <= MOST_IN_BLOCK else {}
 
 
 def _whole_blocks(inside: Iterable[Affine], around: Iterable[Atom]) -> Iterator[tuple[str, int]]:

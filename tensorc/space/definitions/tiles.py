@@ -14,6 +14,9 @@ from tensorc.te import Expr
 
 # Multiply-adds that fit in the time in which an element is transformed: most of it is traffic.
 _TRANSFORM: Final = 16
+# Products of a tile, each of which is a formula of its own in the code (`transforms.flattened`): a
+# candidate with 216 compiles in 0.2 s, and one with 729 in 1.2 s.
+_MOST_PRODUCTS: Final = 256
 
 
 def flat(indices: Sequence[Expr], extents: Sequence[int]) -> Expr:
@@ -148,13 +151,15 @@ class Tiles:
 
 
 def tiles_of(what: WindowSum, sizes: Sequence[int]) -> Tiles | None:
-    """Return tiles of so many elements along each window; None where that is impossible.
+    """Return tiles of so many elements along each window; None if they have too many products.
 
-    They are smaller where as few of them do, and where windows have many taps.
+    Tiles are smaller where that takes no more of them, and where windows have many taps.
     """
     cuts = [_cut(window, size) for window, size in zip(what.windows, sizes, strict=True)]
     known = tuple(cut for cut in cuts if cut is not None)
-    return Tiles(what, known) if len(known) == len(cuts) else None
+    if len(known) < len(cuts) or math.prod(cut.how.products for cut in known) > _MOST_PRODUCTS:
+        return None
+    return Tiles(what, known)
 
 
 def _cut(window: Window, tile: int) -> Cut | None:

@@ -9,14 +9,14 @@ from functools import reduce
 from typing import Final
 
 from tensorc import te
+from tensorc.space.blocks import MOST_IN_BLOCK
 from tensorc.space.definitions.tiles import unflat
 from tensorc.te import Expr, Tensor
 from tensorc.te.dag import CONST_TENSOR_INDICES
 from tensorc.topi.winograd import Matrix
 
-# More copies of a formula than this are code rather than speed.
-_MOST_UNROLLED: Final = 64
-_ALONG: Final = ("rows", "columns")
+# More copies of a formula than this are code rather than speed, where another loop can do.
+_MOST_UNROLLED: Final = MOST_IN_BLOCK
 
 
 def transposed(matrix: Matrix) -> Matrix:
@@ -29,7 +29,6 @@ def transformed(
     rest: Mapping[str, int],
     element: Callable[..., Expr],
     names: tuple[str, str],
-    whole: bool,
 ) -> Tensor:
     """Return matrices times what they are given, along an axis each, first axis first.
 
@@ -38,32 +37,52 @@ def transformed(
         rest: The axes behind these: names and extents.
         element: What is given: places along the axes, in a list, and along the others.
         names: What stages are called: all but the last begin so, the last is called so.
-        whole: Whether the axes of the result are one axis.
     """
-    rows, sources = [len(matrix) for matrix in matrices], [len(m[0]) for m in matrices]
-    value = element
-    for n, matrix in enumerate(matrices[:-1]):
-        value = _along(n, matrix, [*rows[: n + 1], *sources[n + 1 :]], rest, value, names[0])
-    last = len(matrices) - 1
+    rows, last = [len(matrix) for matrix in matrices], len(matrices) - 1
+    labels = [f"e{n}" for n in range(len(rows))]
+    result = _all_along(matrices, rest, element, names[0])
+    return te.compute(
+        (*rows, *rest.values()),
+        lambda *axes: result(axes[: last + 1], axes[last + 1 :]),
+        name_hint=names[1],
+        attrs={CONST_TENSOR_INDICES: _unrolled(labels, rows, last)},
+        varargs_names=(*labels, *rest),
+    )
 
-    def result(places: Sequence[Expr], others: Sequence[Expr]) -> Expr:
-        return _chosen(places[last], matrices[last], lambda k: value([*places[:last], k], *others))
 
-    if not whole:
-        labels = [f"e{n}" for n in range(len(rows))]
-        return te.compute(
-            (*rows, *rest.values()),
-            lambda *axes: result(axes[: last + 1], axes[last + 1 :]),
-            name_hint=names[1],
-            attrs={CONST_TENSOR_INDICES: _unrolled(labels, rows, last)},
-            varargs_names=(*labels, *rest),
-        )
+def flattened(
+    matrices: Sequence[Matrix],
+    rest: Mapping[str, int],
+    element: Callable[..., Expr],
+    names: tuple[str, str],
+) -> Tensor:
+    """Return the same as `transformed`, with one axis for all those of the matrices.
+
+    Its elements are a batch of matrices, with one axis for schedules to tile. That is unrolled as a
+    whole, however long: only then is known which row of the last matrix a place belongs to.
+    """
+    rows = [len(matrix) for matrix in matrices]
+    result = _all_along(matrices, rest, element, names[0])
     return te.compute(
         (math.prod(rows), *rest.values()),
         lambda *axes: result(unflat(axes[0], rows), axes[1:]),
         name_hint=names[1],
         attrs={CONST_TENSOR_INDICES: ["x"]},
         varargs_names=("x", *rest),
+    )
+
+
+def _all_along(
+    matrices: Sequence[Matrix], rest: Mapping[str, int], element: Callable[..., Expr], name: str
+) -> Callable[[Sequence[Expr], Sequence[Expr]], Expr]:
+    """The formula of the last matrix, behind stages for the others."""
+    rows, sources = [len(matrix) for matrix in matrices], [len(m[0]) for m in matrices]
+    *others, last = matrices
+    value = element
+    for n, matrix in enumerate(others):
+        value = _along(n, matrix, [*rows[: n + 1], *sources[n + 1 :]], rest, value, name)
+    return lambda places, behind: _chosen(
+        places[-1], last, lambda k: value([*places[:-1], k], *behind)
     )
 
 
@@ -87,7 +106,7 @@ def _along(
     stage = te.compute(
         (*extents, *rest.values()),
         element,
-        name_hint=f"{name}_{_ALONG[axis]}",
+        name_hint=f"{name}_{axis}",
         attrs={CONST_TENSOR_INDICES: _unrolled(labels, extents, axis)},
         varargs_names=(*labels, *rest),
     )

@@ -29,7 +29,7 @@ from tensorc.space.definitions.bilinear import Bilinear
 from tensorc.space.definitions.definition import Definition
 from tensorc.space.definitions.splice import splice
 from tensorc.space.definitions.tiles import Tiles, flat, tiles_of, unflat
-from tensorc.space.definitions.transforms import transformed, transposed
+from tensorc.space.definitions.transforms import flattened, transformed, transposed
 from tensorc.space.definitions.windows import WindowSum, window_sum
 from tensorc.te import Expr, Tensor
 from tensorc.te.dag import ComputeDAG
@@ -52,7 +52,7 @@ class Winograd:
     Attributes:
         tile: How many elements a tile has along each axis, at most; where the tolerance asks for
             it, 2 along some. For 3x3 windows, 2 needs 2.25 times fewer multiplications and 4
-            needs 4 times fewer. Phases of windows with steps or spreads have so many each.
+            needs 4 times fewer. Each phase of a window with a step or spread has as many.
         gain: How many times less work there has to be.
     """
 
@@ -118,12 +118,11 @@ def _data(tiles: Tiles, data: Tensor) -> Tensor:
         "p": math.prod(tiles.extents),
         "c": math.prod(_extents(what, (*what.groups, *what.channels))),
     }
-    return transformed(
+    return flattened(
         [transposed(cut.how.data) for cut in tiles.cuts],
         rest,
         lambda ks, p, c: element(tiles.corner(p, ks), c),
         ("data", "data_tiles"),
-        whole=True,
     )
 
 
@@ -175,7 +174,7 @@ def _kernel(tiles: Tiles, weight: Tensor) -> Tensor:
         return weight(*(_index(affine, at) for affine in what.weight_indices))
 
     matrices = [cut.how.taps for cut in tiles.cuts]
-    return transformed(matrices, rest, tap, ("kernel", "kernel_tiles"), whole=True)
+    return flattened(matrices, rest, tap, ("kernel", "kernel_tiles"))
 
 
 def _products(tiles: Tiles, data: Tensor, kernel: Tensor) -> Tensor:
@@ -208,7 +207,6 @@ def _output(tiles: Tiles, products: Tensor) -> Tensor:
         dict(zip(names, products.shape[1:], strict=True)),
         lambda es, *rest: products(flat(es, counts), *rest),
         ("product", "output_tiles"),
-        whole=False,
     )
 
     def element(*axes: Expr) -> Expr:

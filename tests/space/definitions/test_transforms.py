@@ -8,7 +8,7 @@ import pytest
 from tensorc import te
 from tensorc.driver.compile import compile_state
 from tensorc.space.default_schedule import default_schedule
-from tensorc.space.definitions.transforms import transformed, transposed
+from tensorc.space.definitions.transforms import flattened, transformed, transposed
 from tensorc.target import Target
 from tensorc.te.dag import ComputeDAG
 from tensorc.topi.winograd import transform_matrices
@@ -16,13 +16,11 @@ from tensorc.topi.winograd import transform_matrices
 LLVM = Target("llvm", num_cores=1)
 
 
-def computed(matrices, whole):
+def computed(matrices, function):
     """Matrices along the first axes of an array, and the array."""
     shape = (*(len(m[0]) for m in matrices), 5)
     D = te.placeholder(shape, name="D")
-    result = transformed(
-        matrices, {"p": 5}, lambda places, p: D(*places, p), ("some", "all_of_it"), whole
-    )
+    result = function(matrices, {"p": 5}, lambda places, p: D(*places, p), ("some", "all_of_it"))
     data = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
     kernel = compile_state(default_schedule(ComputeDAG.of([D, result]), LLVM), LLVM)
     return kernel(data), data
@@ -32,11 +30,12 @@ def whole_numbers(rows):
     return tuple(tuple(Fraction(x) for x in row) for row in rows)
 
 
-@pytest.mark.parametrize("whole", [False, True])
-@pytest.mark.parametrize("axes", [1, 2, 3])
-def test_matrices_go_along_one_axis_each(axes, whole):
-    matrices = [transposed(transform_matrices(m, 3)[1]) for m in (2, 4, 2)][:axes]
-    got, want = computed(matrices, whole)
+@pytest.mark.parametrize("function", [transformed, flattened])
+@pytest.mark.parametrize("axes", [1, 2, 3, 4])
+def test_matrices_go_along_one_axis_each(axes, function):
+    sizes = [(2, 3), (4, 3), (2, 2), (2, 2)][:axes]
+    matrices = [transposed(transform_matrices(m, r)[1]) for m, r in sizes]
+    got, want = computed(matrices, function)
     for axis, matrix in enumerate(matrices):
         want = np.moveaxis(np.tensordot(np.array(matrix, float), want, (1, axis)), 0, axis)
     assert np.abs(got - want.reshape(got.shape)).max() <= 1e-5
@@ -53,5 +52,5 @@ def test_matrices_go_along_one_axis_each(axes, whole):
     ],
 )
 def test_rows_that_have_something_in_common_keep_the_rest(rows):
-    got, data = computed([whole_numbers(rows)], whole=True)
+    got, data = computed([whole_numbers(rows)], flattened)
     assert np.abs(got - np.array(rows, float) @ data).max() <= 1e-5
