@@ -53,6 +53,13 @@ def conv2d_nchw(inputs: int, outputs: int, size: int) -> list[Tensor]:
     return [data, weight, topi.conv2d_nchw(data, weight, 1, 1)]
 
 
+def conv2d_winograd(size: int, inputs: int, outputs: int) -> list[Tensor]:
+    """A convolution whose data and weights are multiplied by constant matrices, as sums."""
+    data = te.placeholder((1, size, size, inputs), name="data")
+    weight = te.placeholder((3, 3, inputs, outputs), name="weight")
+    return [data, weight, topi.conv2d_winograd_nhwc(data, weight, padding=1, tile_size=2)]
+
+
 def few_channels(stride: int, *, relu: bool = False) -> list[Tensor]:
     """A convolution of 32 columns whose output has three channels."""
     data = te.placeholder((1, 6, 32 * stride, 5), name="data")
@@ -76,6 +83,7 @@ SMALL: Final[dict[str, Callable[[], list[Tensor]]]] = {
     "narrow_conv": lambda: conv2d_nchw(6, 24, 7),
     "strided_conv": lambda: few_channels(2, relu=True),
     "depthwise": lambda: depthwise(8, 24),
+    "topi_winograd": lambda: conv2d_winograd(6, 4, 16),
     "winograd": lambda: ansor.conv2d_winograd_nhwc(1, 8, 8, 8, 16, 3, 1, 1),
     "max_pool": lambda: ansor.max_pool2d(1, 6, 10, 16, 1),
     "min": lambda: ansor.min_nm(10, 64),
