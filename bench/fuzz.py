@@ -45,7 +45,6 @@ from tensorc.schedule.state import State
 from tensorc.support.options import VERIFY
 from tensorc.target import Target
 from tensorc.te.dag import ComputeDAG
-from tensorc.te.tensor import ComputeOp
 from tests.fuzz.examples import Example, random_example
 from tests.fuzz.schedules import random_state
 
@@ -151,9 +150,10 @@ class Subject:
     def arrays(self, names: Iterable[str]) -> dict[str, Array | None]:
         """The inputs, and None for outputs, by names of parameters in call order."""
         given = iter(self.example.inputs)
+        dag = self.example.dag
         return {
-            name: None if isinstance(tensor.op, ComputeOp) else next(given)
-            for name, tensor in zip(names, self.example.tensors, strict=True)
+            name: next(given) if dag.by_name[op].is_placeholder else None
+            for name, (op, _) in zip(names, dag.params, strict=True)
         }
 
 
@@ -162,7 +162,7 @@ def draw(seed: int) -> Subject:
     r = Random(seed)
     example = random_example(r)
     target = replace(r.choice(TARGETS), num_cores=r.choice((1, 2, 2, 4)))
-    dag = ComputeDAG.from_tensors(example.tensors)
+    dag = example.dag
     inputs = [op.name for op in dag.ops if op.is_placeholder]
     constants = frozenset(r.sample(inputs, r.randint(0, len(inputs))) if r.random() < 0.25 else ())
     state = random_state(dag, target, r, sorted(constants))
@@ -251,7 +251,7 @@ def check(seed: int, backends: Sequence[str] = BACKENDS) -> None:
 def show(seed: int) -> None:
     """Print a program, its schedule, the machine and the IR."""
     subject = draw(seed)
-    click.echo(ComputeDAG.from_tensors(subject.example.tensors))
+    click.echo(subject.example.dag)
     for step in subject.state.steps:
         click.echo(step)
     click.echo(f"{subject.target}\n{print_state(subject.state)}")

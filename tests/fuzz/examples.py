@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 import kernels_ref
 from tensorc import te
-from tensorc.te import Tensor
+from tensorc.te import ComputeDAG, Tensor
 from tensorc.te.tensor import ComputeOp
 from tests.fuzz.programs import random_program
 from tests.fuzz.suite import suite_case
 from tests.fuzz.transforms import transforms
+from tests.fuzz.windows import another_way, window_case
 from tests.lower.programs import PROGRAMS, narrow
 from tests.te.interpreter import interpret, numpy_dtype
 
@@ -34,13 +35,13 @@ class Example:
     """A program and the right answer.
 
     Attributes:
-        tensors: Inputs and outputs in call order.
+        dag: The program.
         inputs: Arrays for the placeholders.
         outputs: The right values of the computed tensors.
         tolerances: For each output, relative and absolute.
     """
 
-    tensors: tuple[Tensor, ...]
+    dag: ComputeDAG
     inputs: tuple[Array, ...]
     outputs: tuple[Array, ...]
     tolerances: tuple[tuple[float, float], ...]
@@ -66,12 +67,14 @@ def random_example(r: Random) -> Example:
     if share < 0.5:
         program = random_program(r)
         tolerances = tuple((0.0, 4 * error) for error in program.errors)
-        return Example(program.tensors, program.inputs, tuple(program.expected()), tolerances)
+        dag = ComputeDAG.from_tensors(program.tensors)
+        return Example(dag, program.inputs, tuple(program.expected()), tolerances)
     if share < 0.85:
         return _by_definition(r.choice(PROGRAMS)(r), r)
     if share < 0.9:
         return _by_definition(narrow(r), r)
-    return r.choice((_suite, _suite, _special_values, _divisions, _blocks, _blocks))(r)
+    others = (_suite, _suite, _special_values, _divisions, _blocks, _blocks)
+    return r.choice((*others, _definitions, _definitions))(r)
 
 
 def _by_definition(tensors: Sequence[Tensor], r: Random) -> Example:
@@ -81,6 +84,17 @@ def _by_definition(tensors: Sequence[Tensor], r: Random) -> Example:
 
 def _blocks(r: Random) -> Example:
     return _by_definition(transforms(r), r)
+
+
+def _definitions(r: Random) -> Example:
+    """A sum over windows by another algorithm than its own."""
+    case = window_case(r)
+    tensors = case.tensors()
+    way = another_way(r, ComputeDAG.from_tensors(tensors))
+    inputs = _inputs(tensors, r)
+    want = case.right(*inputs)
+    error = max(way.error / 8, 1e-5) * float(np.abs(want).max())
+    return Example(way.dag, tuple(inputs), (want.astype(np.float32),), ((0.0, error),))
 
 
 def _suite(r: Random) -> Example:
@@ -166,4 +180,5 @@ def _example(tensors: Sequence[Tensor], inputs: Sequence[Array], outputs: list[A
     tolerance = next((v for k, v in _TOLERANCES.items() if k in coarsest), _TOLERANCE)
     exact = (0.0, 0.0)
     tolerances = [exact if o.dtype.kind in "biu" else tolerance for o in typed]
-    return Example(tuple(tensors), tuple(inputs), tuple(typed), tuple(tolerances))
+    dag = ComputeDAG.from_tensors(tensors)
+    return Example(dag, tuple(inputs), tuple(typed), tuple(tolerances))
