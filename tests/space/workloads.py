@@ -83,7 +83,6 @@ SMALL: Final[dict[str, Callable[[], list[Tensor]]]] = {
     "narrow_conv": lambda: conv2d_nchw(6, 24, 7),
     "strided_conv": lambda: few_channels(2, relu=True),
     "depthwise": lambda: depthwise(8, 24),
-    "topi_winograd": lambda: conv2d_winograd(6, 4, 16),
     "winograd": lambda: ansor.conv2d_winograd_nhwc(1, 8, 8, 8, 16, 3, 1, 1),
     "max_pool": lambda: ansor.max_pool2d(1, 6, 10, 16, 1),
     "min": lambda: ansor.min_nm(10, 64),
