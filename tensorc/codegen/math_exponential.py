@@ -21,6 +21,8 @@ from tensorc.codegen.recipes import (
     select,
 )
 
+# Powers of two.
+_SIXTEENTHS: Final = tuple(2 ** (i / 16) for i in range(16))
 # Pieces for each 1 of the argument of erf, and just before the end of the last of sixteen.
 _ERF_PIECES: Final = 4.0
 _ERF_END: Final = 3.875 - 2.0**-22
@@ -70,9 +72,25 @@ def at_least(x: Value, limit: Number) -> Value:
 def exp(x: Value) -> Value:
     """E to the power of x; at either limit the scaled result is 0 or infinite."""
     f = format_of(x)
-    shifted, r = reduce(at_most(at_least(x, f.exp_low), f.exp_high), f)
+    y = at_most(at_least(x, f.exp_low), f.exp_high)
+    if x.trace.looks_up and x.trace.scales:
+        return _exp_by_table(y, f)
+    shifted, r = reduce(y, f)
     p = _exp_minus_one(r, tables.EXP, f) + 1.0
     return scale(p, shifted, f)
+
+
+def _exp_by_table(x: Value, f: Format) -> Value:
+    """`2^floor(k) · 2^(k - floor(k)) · exp(r)` with k in sixteenths, so that r is small.
+
+    The table has the second factor; to scale by `2^k` rounds k down.
+    """
+    shifted = fma(x, f.log2_e, f.magic / 16)
+    k = shifted - f.magic / 16
+    r = fma(k, -f.ln2_low, fma(k, -f.ln2_high, x))
+    power = x.trace.lookup(bits(shifted), _SIXTEENTHS)
+    rest = fma(r, fma(r, 1 / 6, 0.5), 1.0)
+    return x.trace.step("scale", x.dtype, fma(rest, r * power, power), k)
 
 
 def exp2(x: Value) -> Value:

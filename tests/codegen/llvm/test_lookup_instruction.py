@@ -14,27 +14,28 @@ from tensorc.support import host
 from tensorc.target import Target
 from tests.codegen.llvm.running import run_llvm
 
-WIDE = Target("llvm", vector_bytes=64, features=("avx2", "fma", "avx512f"))
+WIDE = Target("llvm", vector_bytes=64, features=("avx2", "fma", "avx512f", "avx512vl"))
 HALF = Target("llvm", vector_bytes=32, features=("avx2", "fma", "avx512f"))
 PLAIN = Target("llvm", vector_bytes=64, features=("avx2", "fma"))
 SIZE = 1 << 16
 
 
-def error_function(lanes: int) -> PrimFunc:
+def calls(function: str, lanes: int) -> PrimFunc:
     return parse_func(f"""
 @prim_func(outputs=('B',))
 def kernel(A: buffer(({SIZE},), 'float32'), B: buffer(({SIZE},), 'float32')):
     for i in serial(0, {SIZE // lanes}):
-        B[ramp({lanes}*i, {lanes})] = erf(A[ramp({lanes}*i, {lanes})])
+        B[ramp({lanes}*i, {lanes})] = {function}(A[ramp({lanes}*i, {lanes})])
 """)
 
 
-def test_erf_looks_up_coefficients_in_whole_vectors_only() -> None:
-    assert "@llvm.x86.avx512.permvar.sf.512(" in emit_llvm(error_function(16), WIDE)
-    assert "permvar" not in emit_llvm(error_function(8), WIDE)
-    assert "permvar" not in emit_llvm(error_function(32), WIDE)
-    assert "permvar" not in emit_llvm(error_function(16), HALF)
-    assert "permvar" not in emit_llvm(error_function(16), PLAIN)
+@pytest.mark.parametrize("function", ["erf", "exp"])
+def test_tables_are_for_whole_vectors_only(function: str) -> None:
+    assert "@llvm.x86.avx512.permvar.sf.512(" in emit_llvm(calls(function, 16), WIDE)
+    assert "permvar" not in emit_llvm(calls(function, 8), WIDE)
+    assert "permvar" not in emit_llvm(calls(function, 32), WIDE)
+    assert "permvar" not in emit_llvm(calls(function, 16), HALF)
+    assert "permvar" not in emit_llvm(calls(function, 16), PLAIN)
 
 
 @pytest.mark.skipif(
@@ -52,7 +53,7 @@ def test_erf_by_pieces_is_as_accurate_as_stated() -> None:
     )
     data[:8] = [np.inf, -np.inf, np.nan, 0.0, -0.0, 1e-40, 3.875, -3e38]
     data[8:40] = np.arange(32) / 8  # among them the ends of the pieces
-    found = run_llvm(error_function(16), [data, np.zeros(SIZE, np.float32)], WIDE)[1]
+    found = run_llvm(calls("erf", 16), [data, np.zeros(SIZE, np.float32)], WIDE)[1]
     exact = np.array([math.erf(float(x)) for x in data])
     right = exact.astype(np.float32)
     np.testing.assert_array_equal(found[:6], right[:6])
@@ -62,3 +63,20 @@ def test_erf_by_pieces_is_as_accurate_as_stated() -> None:
     ulp = np.spacing(np.maximum(np.abs(right[known]), np.finfo(np.float32).tiny))
     assert np.max(np.abs(found[known] - exact[known]) / ulp) <= 1.3
     assert np.max(np.abs(found[known])) == 1
+
+
+@pytest.mark.skipif(
+    "avx512vl" not in host.instruction_sets(), reason="the processor has no such instruction"
+)
+def test_exp_by_a_table_is_as_accurate_as_stated() -> None:
+    """Within 1.1 units in the last place, also where results vanish gradually."""
+    ranges = [(-1, 1), (-20, 20), (-103.9, -87), (-87.3, 88.7)]
+    data = np.concatenate([np.linspace(*r, SIZE // 4, dtype=np.float32) for r in ranges])
+    data[:10] = [np.inf, -np.inf, np.nan, 0.0, -0.0, 1e-40, -1e30, 1e30, -200, 3e38]
+    found = run_llvm(calls("exp", 16), [data, np.zeros(SIZE, np.float32)], WIDE)[1]
+    with np.errstate(over="ignore", under="ignore"):
+        exact = np.exp(data.astype(np.float64))
+        right = exact.astype(np.float32)
+    np.testing.assert_array_equal(found[:10], right[:10])
+    error = np.abs(found[10:] - exact[10:]) / np.spacing(right[10:])
+    assert np.max(error) <= 1.1
