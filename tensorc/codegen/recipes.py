@@ -213,7 +213,7 @@ def trace(
     """The recipe of a Python function of values.
 
     >>> trace("double", lambda x: x + x, (FLOAT32,)).steps[1]
-    Step(op='add', dtype=DType(kind='float', bits=32), args=(0, 0), value=0)
+    Step(op='add', dtype=DType(kind='float', bits=32), args=(0, 0), value=0, table=())
     """
     record = Trace(params, scales=scales, looks_up=looks_up)
     result = function(*record.params)
