@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
 from tensorc.arith.affine import interval, substitute
@@ -173,9 +173,17 @@ class FunctionWriter(ExprWriter):
             self.line(f"{SCALARS[element]} {name}[{size}] __attribute__((aligned(64)));")
             return
         del self.declared[self.names[buffer.name]]
+        slots = tuple(self.named(slot, buffer) for slot in slots)
         self.slots[buffer.name] = _by_element(slots)
         for slot in slots:
             self.line(f"{self.module.type(element, slot.lanes)} {slot.name};")
+
+    def named(self, slot: Slot, buffer: Buffer) -> Slot:
+        """The variable under a name of its own, which nothing inside its scope takes either."""
+        taken = RESERVED.union(self.names.values(), (self.func.name,))
+        name = fresh(slot.name, taken)
+        self.names[f"{buffer.name}[{slot.offset}]"] = name  # no buffer is called so
+        return replace(slot, name=name)
 
     def workspace_buffer(self, buffer: Buffer) -> None:
         """Declare a pointer into the thread's part of the workspace, or into the shared part."""

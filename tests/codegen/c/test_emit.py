@@ -248,6 +248,37 @@ for j in serial(0, 2):
     same(run, func, [np.arange(8, dtype=np.float32), np.zeros(8, np.float32)])
 
 
+def test_variables_of_a_local_buffer_take_names_that_are_free(run: Run) -> None:
+    """`o` became `o_0` and `o_1`, which hid a parameter (random program 60)."""
+    body = """o = allocate((2,), 'float32', 'local')
+for i in unrolled(0, 2):
+    o[i] = A[i]
+with scope():
+    o_0 = allocate((2,), 'float32', 'stack')
+    o_0[0] = 5.0
+    o_1[0] = o[0] + o_0[0]
+o_1[1] = o[1]
+"""
+    func = kernel(body, A="(2,), 'float32'", o_1="(2,), 'float32'")
+    same(run, func, [np.arange(2, dtype=np.float32), np.zeros(2, np.float32)])
+
+
+def test_loops_of_guarded_tiles_are_compiled_right(run: Run) -> None:
+    """GCC 12 got one wrong as long as it propagated ranges of values (random program 468)."""
+    func = parse_func((Path(__file__).parent / "guarded_tiles.ir").read_text())
+    rng = np.random.default_rng(0)
+    arrays = [
+        rng.integers(-4, 5, buffer.shape).astype(np.float32)
+        if buffer.name not in func.outputs
+        else np.zeros(buffer.shape, np.float32)
+        for buffer in func.params
+    ]
+    expected = [a.copy() for a in arrays]
+    execute(func, expected)
+    run(func, arrays)
+    np.testing.assert_allclose(arrays[-1], expected[-1], atol=1e-3)
+
+
 PARALLEL = """S = allocate((16,), 'float32', 'workspace')
 for k in serial(0, 8):
     S[k] = 3.0 * A[k]
