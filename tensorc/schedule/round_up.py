@@ -98,6 +98,8 @@ def _within_padding(bounds: Bounds, stage: Stage, axis: str, factor: int) -> boo
     walked = [a for a in state.dag.by_name[target].axes if index == variable(a)]
     if not walked or not (isinstance(size, int) and isinstance(extent, int)) or factor % extent:
         return False
+    if nest.extents[walked[0]] != state.dag.by_name[target].extents()[walked[0]]:
+        return False  # the reader itself is computed in parts, from somewhere on
     loops = [loop.name for loop in nest.own]
     inside = set(loops[loops.index(stage.location.iterator) + 1 :])
     value = axis_values(state.stages[target].relations, nest.extents, loops)[walked[0]]

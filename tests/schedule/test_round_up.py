@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tensorc import te
 from tensorc.schedule import Schedule
 from tensorc.schedule.round_up import packed_tile, round_up
 from tests.schedule.programs import matmul
@@ -45,6 +46,18 @@ def test_other_tiles_are_clipped(lengths: list[int], tile: int, why: str) -> Non
 
 def test_rows_read_an_operand_that_is_not_padded() -> None:
     assert "i" not in round_up(tiled(22, [8], 8).state)["C.local"].round_up
+
+
+def test_a_reader_computed_in_parts_begins_anywhere() -> None:
+    """It was taken to begin at 0: a copy was read behind its end (random program 852)."""
+    a = te.placeholder((7,), name="A")
+    x = te.compute((7,), lambda j: a[j] * 2.0, name="X")
+    c = te.compute((15,), lambda j: te.select(j < 7, x[j], 0.0), name="C")
+    s = Schedule(te.ComputeDAG.from_tensors([a, te.compute((15,), lambda j: c[j] + 1.0, name="D")]))
+    s.compute_at("C", "D", "j")
+    s.compute_at("X", "C", "j")
+    s.cache_read("A", "local", ["X"], (0, 2, (1, 0)))
+    assert round_up(s.state)["X"].round_up == ()
 
 
 def test_without_packed_copies_nothing_changes() -> None:
