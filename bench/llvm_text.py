@@ -53,7 +53,7 @@ def matmul(A: buffer(({n}, {n}), 'float32'), B: buffer(({n}, {n}), 'float32'), C
             for i in unrolled(0, {rows}):
                 for v in unrolled(0, {vectors}):
                     C[ramp({block}*io + {n}*i + {width}*jo + {lanes}*v, {lanes})] = T[ramp({width}*i + {lanes}*v, {lanes})]
-"""  # noqa: E501
+"""  # noqa: E501  # loop IR as it is printed
 FUNCTION = """
 @prim_func(outputs=('B',))
 def elementwise(A: buffer(({n},), 'float32'), B: buffer(({n},), 'float32')):

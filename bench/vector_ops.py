@@ -222,9 +222,9 @@ def _pool(name: str, op: Callable[..., Tensor], onnx: str, torch_name: str) -> C
         last = t[0].contiguous(memory_format=torch.channels_last)
         return [partial(run, t[0]), partial(run, last)]
 
-    attributes = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}
+    attributes: dict[str, Any] = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}
     if onnx == "AveragePool":
-        attributes["count_include_pad"] = 1  # type: ignore[assignment]
+        attributes["count_include_pad"] = 1
     return _case(
         name, (x,), lambda a: op(a, 3, 2, 1), torch=torch_calls,
         onnx=Onnx(((onnx, ("x0",), "y", attributes),), (x,)),

@@ -133,7 +133,7 @@ class GeneralCall:
         pointers = frame.pointers
         copies = []
         try:
-            for slot, array in zip(self._inputs, inputs):  # noqa: B905
+            for slot, array in zip(self._inputs, inputs):  # noqa: B905  # counted already
                 place, shape, dtype, _, _ = slot
                 if (
                     type(array) is not np.ndarray
@@ -144,7 +144,7 @@ class GeneralCall:
                     array = check_input(self._name, slot, array)
                     copies.append(array)
                 pointers[place] = from_buffer(array)
-            for slot, array in zip(self._outputs, outputs):  # noqa: B905
+            for slot, array in zip(self._outputs, outputs):  # noqa: B905  # likewise
                 pointers[slot[0]] = from_buffer(array)
             status = self._call(pointers, frame.workspace, *self._extra)
         finally:

@@ -44,12 +44,13 @@ def _rename(step: Step, stages: Mapping[str, str], axes: Mapping[str, Mapping[st
         if field in known:
             changes[field] = _stage(getattr(step, field), stages)
     if "iterator" in known:
-        changes["iterator"] = _iterator(getattr(step, "iterator"), names)  # noqa: B009
+        changes["iterator"] = _iterator(getattr(step, "iterator"), names)  # noqa: B009  # some have it
     for field in ("iterators", "order"):
         if field in known and all(isinstance(x, str) for x in getattr(step, field)):
             changes[field] = tuple(_iterator(x, names) for x in getattr(step, field))
     if "readers" in known:
-        changes["readers"] = tuple(_stage(x, stages) for x in getattr(step, "readers"))  # noqa: B009
+        readers = getattr(step, "readers")  # noqa: B009  # some have it
+        changes["readers"] = tuple(_stage(x, stages) for x in readers)
     return replace(step, **changes)  # type: ignore[arg-type]  # names of fields, checked above
 
 

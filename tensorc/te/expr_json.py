@@ -177,7 +177,7 @@ def expr_from_json(value: Json) -> Expr:
         case ["cast", inner, dtype]:
             return Cast(expr_from_json(inner), read_dtype(dtype))
         case ["binary", str(op), a, b] if op in _OPERATORS:
-            return BinaryOp(op, expr_from_json(a), expr_from_json(b))  # type: ignore[arg-type]
+            return BinaryOp(op, expr_from_json(a), expr_from_json(b))  # type: ignore[arg-type]  # in the set
         case ["call", str(f), *args] if (f in _UNARY and len(args) == 1) or (
             f in _BINARY and len(args) == 2
         ):

@@ -47,7 +47,10 @@ def test_a_search_ends_with_its_result_and_reasons(spec: str, tmp_path: Path) ->
     assert "ended: all trials are done." in result.output
     data = json.loads(report.read_text())
     assert data["trials"] == 3
-    assert data["history"][0][2] > 0.8 * data["best_latency"] > 0  # measured again: noise
+    # The best latency is measured again, so that it may be above or below what was first seen.
+    latencies = [latency for _, _, latency in data["history"]]
+    assert latencies == sorted(latencies, reverse=True)
+    assert min(*latencies, data["best_latency"]) > 0
     assert data["schedule"] in result.output
 
 
