@@ -8,6 +8,9 @@ little is known. Members are trained on draws of tasks, with repetition.
 What is printed is held out: of each fold of tasks, and of each operator, when the others are known.
 Records of the suite's shapes are good for training and for judging, but not for both at once:
 `--judge` names databases that are only judged.
+
+What is learnt is what the prior leaves of the machine that measured the records: `--core` is the
+file that `tensorc doctor` keeps there, if that is not the processor that the prior was fitted on.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from bench.recorded import Group, groups
 from kernels_ref import extra, suite
 from kernels_ref.suite import Case
 from tensorc.cli.workload import of_case
+from tensorc.runtime.core import read
 from tensorc.search.cost_model import Estimate, rank_correlation
 from tensorc.search.pretrained import FORMAT, Pretrained, Rows, fingerprint, pack, unpack
 from tensorc.search.prior import Prior
@@ -157,7 +161,7 @@ def trained(prior: Prior, known: Sequence[Group], count: int = MEMBERS, seed: in
         "xgboost": xgboost.__version__,
         "trained_on": _provenance(known),
     }
-    estimate, _ = unpack(pack(members, about), prior)
+    estimate, _ = unpack(pack(members, about), prior.usual)
     return pack(members, {**about, "probes": probes(estimate)})
 
 
@@ -274,15 +278,17 @@ def evaluate(prior: Prior, known: Sequence[Group], others: Sequence[Group]) -> N
 @click.option("--judge", multiple=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--evaluate/--no-evaluate", "wanted", default=True, show_default=True)
 @click.option("--threads", multiple=True, type=int, default=(1,), show_default=True)
+@click.option("--core", type=click.Path(exists=True, path_type=Path), help="See above.")
 def main(
     records: tuple[Path, ...],
     output: Path | None,
     judge: tuple[Path, ...],
     wanted: bool,
     threads: tuple[int, ...],
+    core: Path | None,
 ) -> None:
     """Train a model on RECORDS and say how well it does on what it has not seen."""
-    prior = Prior.of(PROBED)
+    prior = Prior.of(PROBED, None if core is None else read(core))
     assert prior is not None
     known = [group for group in groups(records) if group.threads in threads]
     others = [group for group in groups(judge) if group.threads in threads]

@@ -21,7 +21,8 @@ from tensorc import __version__
 from tensorc.cli import figures
 from tensorc.cli.progress import standard_console
 from tensorc.runtime.compiler import find_compiler
-from tensorc.runtime.machine import MachineFigures, fma_peak, measure_machine
+from tensorc.runtime.core import CoreFigures, file_of, keep, kept, measure_core
+from tensorc.runtime.machine import MachineFigures, fma_peak, measure_machine, vector_bytes
 from tensorc.support import host, options
 from tensorc.support.errors import MissingDependencyError, TensorcError
 from tensorc.target import Target
@@ -75,10 +76,12 @@ LIBRARIES: Final = (
 @click.command()
 @click.option("--threads", type=click.IntRange(1), help="Measure with so many threads.")
 @click.option("--quick", is_flag=True, help="Measure nothing but the multiply-add peak.")
-def doctor(threads: int | None, quick: bool) -> None:
+@click.option("--again", is_flag=True, help="Measure what is kept for the search once more.")
+def doctor(threads: int | None, quick: bool, again: bool) -> None:
     """Say what is installed, missing and measured.
 
-    Ends with what is missing and how to get it; the exit code is 1 if a kernel cannot be compiled.
+    What the search has to know of this processor is measured the first time, and kept. Ends with
+    what is missing and how to get it; the exit code is 1 if a kernel cannot be compiled.
     """
     console = standard_console()
     _section(console, "Software", list(_software()))
@@ -87,6 +90,7 @@ def doctor(threads: int | None, quick: bool) -> None:
     problems = list(_problems())
     try:
         _section(console, "Measured", list(_measured(threads, quick)))
+        _section(console, "For the search", list(_known_to_the_search(quick, again)))
     except TensorcError as error:
         problems.append(f"Nothing can be measured: {error}")
     missing = [library for library in LIBRARIES if library.installed is None]
@@ -152,6 +156,33 @@ def _figures(machine: MachineFigures) -> Iterator[tuple[str, str]]:
             f"{figures.digits(level.write / 1e9)} GB/s write, "
             f"{figures.seconds(level.latency)} latency ({figures.size(level.nbytes)} a thread)",
         )
+
+
+def _known_to_the_search(quick: bool, again: bool) -> Iterator[tuple[str, str]]:
+    """The figures of a core, which are measured once unless that is wanted `again`."""
+    width = vector_bytes()
+    core = None if again and not quick else kept(width)
+    if core is None and quick:
+        yield "a core", "not measured: without '--quick' it is, and kept for the tuner"
+        return
+    if core is None:
+        core = measure_core()
+        try:
+            keep(core, width)
+        except OSError as error:
+            yield "kept in", f"nothing: {error}"
+            yield from _core(core)
+            return
+    yield from _core(core)
+    yield "kept in", str(file_of(width))
+    yield "used by", "the tuner, whose first estimate of what is fast is made for such a core"
+
+
+def _core(core: CoreFigures) -> Iterator[tuple[str, str]]:
+    yield "multiply-add", f"takes the time of {core.latency:.1f} that do not wait for each other"
+    yield "load", f"of a full vector takes the time of {core.load:.2f} of them"
+    far = ", ".join(f"{figures.digits(b)} past L{n}" for n, b in enumerate(core.beyond, 1))
+    yield "bytes in the time of one", far
 
 
 def _title(name: str, threads: int) -> str:

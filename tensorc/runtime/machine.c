@@ -53,16 +53,25 @@ static double now(void) {
 DEFINE_FMA(fma_floats, floats, float)
 DEFINE_FMA(fma_doubles, doubles, double)
 
-/* `bytes` is a multiple of eight vectors. */
+/* One chain: each multiply-add waits for the one before. */
+static void fma_chain(void) {
+    float start = 0.5, factor = 0.9999, term = 0.0001;
+    OPAQUE(start); OPAQUE(factor); OPAQUE(term);
+    floats x = factor - (floats){0}, y = term - (floats){0}, a = start - (floats){0};
+    for (int n = 0; n < FMA_ROUNDS; n++) a = a * x + y;
+    OPAQUE(a);
+}
+
+/* `bytes` is a multiple of eight vectors. Eight sums: two loads in a cycle, and an addition of four
+   cycles, must not wait for them. */
 static void read_memory(const char *memory, int64_t bytes) {
-    floats s[4] = {{0}, {0}, {0}, {0}};
+    floats a = {0}, b = a, c = a, d = a, e = a, f = a, g = a, h = a;
     for (const char *p = memory, *end = memory + bytes; p < end; p += 8 * VECTOR_BYTES) {
         const floats *v = (const floats *)p;
-        s[0] += v[0]; s[1] += v[1]; s[2] += v[2]; s[3] += v[3];
-        s[0] += v[4]; s[1] += v[5]; s[2] += v[6]; s[3] += v[7];
+        a += v[0]; b += v[1]; c += v[2]; d += v[3]; e += v[4]; f += v[5]; g += v[6]; h += v[7];
     }
-    s[0] += s[1] + s[2] + s[3];
-    OPAQUE(s[0]);
+    a += b + c + d + e + f + g + h;
+    OPAQUE(a);
 }
 
 static void write_memory(char *memory, int64_t bytes) {
@@ -75,7 +84,7 @@ static void write_memory(char *memory, int64_t bytes) {
     }
 }
 
-typedef enum { FMA_FLOAT, FMA_DOUBLE, READ, WRITE } job_t;
+typedef enum { FMA_FLOAT, FMA_DOUBLE, FMA_CHAIN, READ, WRITE } job_t;
 
 typedef struct {
     job_t job;
@@ -101,6 +110,7 @@ static void do_job(const team_t *team, char *memory) {
     for (int64_t i = 0; i < team->repeats; i++) switch (team->job) {
         case FMA_FLOAT: fma_floats(); break;
         case FMA_DOUBLE: fma_doubles(); break;
+        case FMA_CHAIN: fma_chain(); break;
         case READ: read_memory(memory, team->bytes); break;
         case WRITE: write_memory(memory, team->bytes); break;
     }
@@ -155,6 +165,15 @@ double tensorc_fma_peak(int32_t threads, int32_t is_double, double seconds) {
     double lanes = VECTOR_BYTES / (is_double ? sizeof(double) : sizeof(float));
     return 2.0 * lanes * CHAINS * FMA_ROUNDS * (double)team.repeats * threads / best_time(&team);
 }
+
+/* Seconds of a multiply-add of vectors of floats that waits for the one before. */
+double tensorc_fma_latency(double seconds) {
+    team_t team = {.job = FMA_CHAIN, .threads = 1, .repeats = 4, .seconds = seconds};
+    return best_time(&team) / ((double)FMA_ROUNDS * (double)team.repeats);
+}
+
+/* Bytes of the vectors that everything here computes with. */
+int32_t tensorc_vector_bytes(void) { return VECTOR_BYTES; }
 
 /* Bytes in a second that all threads read or write, each in `bytes` of its own. */
 double tensorc_bandwidth(int32_t threads, int64_t bytes, int32_t is_write, double seconds) {

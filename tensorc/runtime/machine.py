@@ -66,6 +66,16 @@ def fma_peak(
     return _checked(lib.tensorc_fma_peak(threads, dtype == "float64", seconds), threads, 0)
 
 
+def fma_latency(*, seconds: float = 0.05) -> float:
+    """Measure the seconds of a float32 multiply-add of vectors that waits for the one before."""
+    return _checked(pool_library().lib.tensorc_fma_latency(seconds), 1, 0)
+
+
+def vector_bytes() -> int:
+    """Return the width of the vectors that everything here is measured with."""
+    return int(pool_library().lib.tensorc_vector_bytes())
+
+
 def bandwidth(
     nbytes: int, threads: int = 1, traffic: Traffic = "read", *, seconds: float = 0.05
 ) -> float:

@@ -38,5 +38,7 @@ int32_t tensorc_profile(tensorc_kernel kernel, void *const *buffers, void *works
 
 /* machine.c */
 double tensorc_fma_peak(int32_t threads, int32_t is_double, double seconds);
+double tensorc_fma_latency(double seconds);
+int32_t tensorc_vector_bytes(void);
 double tensorc_bandwidth(int32_t threads, int64_t bytes, int32_t is_write, double seconds);
 double tensorc_latency(int64_t bytes, double seconds);

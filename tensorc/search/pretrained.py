@@ -6,6 +6,10 @@ they hold for shapes, and sums of statements, that nobody trained them on. Sever
 them trained on other tasks, are averaged; where they disagree the estimate is pessimistic, for the
 best of thousands of uncertain scores is mostly an error.
 
+Of another core than the one that the prior was fitted on, the cycles are those of that core, as
+`tensorc doctor` measured it. The trees see what they saw when they were trained: the same programs
+as the fitted core would run them.
+
 A model is a zip archive: `about.json` and the members as XGBoost wrote them. It fits one set of
 features and one prior only, and says which.
 """
@@ -26,6 +30,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tensorc.runtime.core import kept
 from tensorc.search.cost_model import Estimate, Features, Forest, Scores
 from tensorc.search.prior import Prior
 from tensorc.space.features.names import BUFFERS, CURVE, FEATURE_NAMES, VERSION
@@ -96,10 +101,11 @@ class Rows:
     def of(cls, prior: Prior, features: Features) -> Rows:
         """Return the rows of candidates × statements × features."""
         all_cycles = prior.cycles(features)
+        usual = all_cycles if prior == prior.usual else prior.usual.cycles(features)
         candidate, statement = np.nonzero(all_cycles > 0.0)
         rows = features[candidate, statement]
-        cycles = all_cycles[candidate, statement]
         count = len(features)
+        cycles = usual[candidate, statement]
         total = np.bincount(candidate, cycles, minlength=count)
         far = np.exp2(rows[:, _COLUMNS["bytes_past_l3"]].astype(np.float64))
         context = (
@@ -112,7 +118,7 @@ class Rows:
         each = rows[:, [_COLUMNS[name] for name in _FOR_EACH_ITERATION]]
         each = each - rows[:, [_COLUMNS["iterations"]]]
         values = np.concatenate([plain, each, np.stack(context, axis=1)], axis=1)
-        return cls(values.astype(np.float32), cycles, candidate, count)
+        return cls(values.astype(np.float32), all_cycles[candidate, statement], candidate, count)
 
     def log_cycles(self, factors: Scores) -> Scores:
         """The logarithm of each candidate's cycles, given that of a factor for each row."""
@@ -200,8 +206,11 @@ def shipped_model() -> bytes | None:
 
 
 def estimates(target: Target) -> Sequence[Estimate]:
-    """What is known of a target without measurements, the best first; nothing of GPUs."""
-    prior = Prior.of(target)
+    """What is known of a target without measurements, the best first; nothing of GPUs.
+
+    Of this machine's processor it is what `tensorc doctor` measured, if it did.
+    """
+    prior = Prior.of(target, kept(target.vector_bytes) if target.cpu == "native" else None)
     if prior is None:
         return ()
     if _NEEDED not in target.features:

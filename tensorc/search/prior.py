@@ -6,18 +6,21 @@ comes from beyond each cache. It looks at named columns of the features only, an
 of them.
 
 The figures of `Costs` were fitted to the ranking of some 1,700 measured candidates of dense
-operators on one core of a Zen 4 (AVX-512). They are ratios to one vector operation for each cycle,
-which change little from one processor to the next, and only the order of candidates counts.
+operators on one core of a Zen 4 (AVX-512). They contain what measured figures of a core do not say:
+how loads, operations and traffic hide one another. So what `tensorc doctor` measures of another
+core moves them in proportion, by what it is there over what it was where they were fitted.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tensorc.runtime.core import CoreFigures
 from tensorc.space.features.names import FEATURE_NAMES, OPERATIONS
 from tensorc.target import Target
 
@@ -28,6 +31,10 @@ _Values: TypeAlias = NDArray[np.float64]
 _COLUMNS: Final = {name: number for number, name in enumerate(FEATURE_NAMES)}
 # Cycles of an operation on a vector.
 _OPERATION_CYCLES: Final = {"divmod": 8.0, "math": 16.0}
+# The core that `Costs` were fitted on, measured as every other.
+FITTED: Final = CoreFigures(latency=4.0, load=1.1, beyond=(32.0, 27.0, 4.4))
+# Octaves that figures move by: half of that is noise, of memory's most of all, and moves nothing.
+_STEP: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,24 @@ class Costs:
     beyond: tuple[float, float, float] = (22.0, 22.0, 56.0)
     overlap: float = 4.0
 
+    def on(self, core: CoreFigures) -> Costs:
+        """Return the figures as they are on another core than the one they were fitted on."""
+        first, second, third = (
+            speed * _moved(there, here)
+            for speed, there, here in zip(self.beyond, core.beyond, FITTED.beyond, strict=True)
+        )
+        return replace(
+            self,
+            latency=self.latency * _moved(core.latency, FITTED.latency),
+            load=self.load * _moved(core.load, FITTED.load),
+            beyond=(first, second, third),
+        )
+
+
+def _moved(there: float, here: float) -> float:
+    """The ratio of two figures, as a whole number of steps."""
+    return float(2.0 ** (_STEP * round(math.log2(there / here) / _STEP)))
+
 
 @dataclass(frozen=True, slots=True)
 class Prior:
@@ -70,17 +95,29 @@ class Prior:
     Attributes:
         lanes: Elements of 32 bits of a vector.
         registers: Vector registers.
-        costs: Figures of a core.
+        costs: Figures of the core that they were fitted on.
+        core: The core that programs run on.
     """
 
     lanes: int = 8
     registers: int = 16
     costs: Costs = Costs()
+    core: CoreFigures = FITTED
 
     @classmethod
-    def of(cls, target: Target) -> Prior | None:
-        """The estimate for a target; None for GPUs, of which it knows nothing."""
-        return None if target.is_gpu else cls(target.lanes(32), target.vector_registers)
+    def of(cls, target: Target, core: CoreFigures | None = None) -> Prior | None:
+        """The estimate for a target, whose core was measured or is taken for the one of `Costs`.
+
+        None for GPUs, of which it knows nothing.
+        """
+        if target.is_gpu:
+            return None
+        return cls(target.lanes(32), target.vector_registers, core=core or FITTED)
+
+    @property
+    def usual(self) -> Prior:
+        """The estimate as it was fitted: what is trained on it is true of other cores too."""
+        return replace(self, core=FITTED)
 
     def __call__(self, features: Features) -> Scores:
         """Score candidates × statements × features; higher is faster: minus the log of cycles."""
@@ -90,7 +127,7 @@ class Prior:
 
     def cycles(self, features: Features) -> _Values:
         """The cycles of each statement of each candidate, over the number of cores."""
-        costs = self.costs
+        costs = self.costs.on(self.core)
         lanes = np.where(
             _column(features, "vectorize_number") > 0.5,
             np.clip(_column(features, "vector_efficiency") * self.lanes, 1.0, self.lanes),
@@ -101,7 +138,7 @@ class Prior:
             _OPERATION_CYCLES.get(name, 1.0) * _column(features, f"float_{name}")
             for name in OPERATIONS
         )
-        computed = operations / lanes * self._slowdown(features)
+        computed = operations / lanes * self._slowdown(features, costs)
         copies = np.maximum(_column(features, "unrolled_copies"), 1.0)
         busy = np.maximum(computed, costs.access * steps) + costs.loop * steps / copies
         parts = [busy**costs.overlap]
@@ -111,9 +148,8 @@ class Prior:
         cycles: _Values = sum(parts) ** (1.0 / costs.overlap) / balance
         return cycles * _column(features, "executed_share")
 
-    def _slowdown(self, features: Features) -> _Values:
+    def _slowdown(self, features: Features, costs: Costs) -> _Values:
         """Cycles of one vector operation: what the register tile makes of it."""
-        costs = self.costs
         accumulators = np.maximum(_column(features, "accumulators"), 1.0)
         waiting = np.maximum(1.0, costs.latency / accumulators)
         loading = costs.load * _column(features, "tile_loads") / accumulators

@@ -10,6 +10,8 @@ from click.testing import CliRunner
 
 from tensorc.cli import doctor
 from tensorc.cli.main import main
+from tensorc.runtime.core import CoreFigures, keep, kept
+from tensorc.runtime.machine import vector_bytes
 
 
 def test_the_doctor_says_what_is_there_and_measures() -> None:
@@ -46,3 +48,46 @@ def test_a_cache_that_cannot_be_written_is_named(
     result = CliRunner().invoke(main, ["doctor", "--quick", "--threads", "1"])
     assert f"The cache directory '{file / 'cache'}' cannot be written" in result.output
     assert result.exit_code == 1
+
+
+def examined(*options: str) -> str:
+    result = CliRunner().invoke(main, ["doctor", "--threads", "1", *options])
+    assert result.exit_code == 0, result.output
+    return " ".join(result.output.split())
+
+
+@pytest.fixture
+def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[CoreFigures]:
+    """A cache of its own, and a core whose latency grows each time it is measured."""
+    found: list[CoreFigures] = []
+
+    def measure() -> CoreFigures:
+        found.append(CoreFigures(4.0 + len(found), 1.0, (40.0, 20.0, 6.5)))
+        return found[-1]
+
+    monkeypatch.setenv("TENSORC_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(doctor, "measure_core", measure)
+    monkeypatch.setattr(doctor, "_measured", lambda *_: iter([("nothing", "here")]))
+    return found
+
+
+def test_what_the_search_has_to_know_is_measured_once_and_kept(
+    measured: list[CoreFigures],
+) -> None:
+    text = examined()
+    assert "takes the time of 4.0 that do not wait" in text
+    assert "40.0 past L1, 20.0 past L2, 6.50 past L3" in text
+    assert "used by the tuner" in text
+    assert kept(vector_bytes()) == measured[0]
+    assert "takes the time of 4.0 that do not wait" in examined()
+    assert len(measured) == 1
+    assert "takes the time of 5.0 that do not wait" in examined("--again")
+    assert kept(vector_bytes()) == measured[1]
+
+
+def test_the_quick_doctor_measures_nothing_for_the_search(measured: list[CoreFigures]) -> None:
+    assert "a core not measured" in examined("--quick")
+    assert not measured
+    keep(CoreFigures(9.0, 1.0, (40.0, 20.0, 6.5)), vector_bytes())
+    assert "takes the time of 9.0" in examined("--quick", "--again")
+    assert not measured

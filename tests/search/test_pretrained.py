@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tensorc.runtime.core import CoreFigures, keep
 from tensorc.search import pretrained
 from tensorc.search.cost_model import Scores
 from tensorc.search.pretrained import (
@@ -142,6 +144,32 @@ def test_nothing_is_known_of_gpus_and_only_the_prior_of_other_processors() -> No
     assert estimates(Target("cuda")) == ()
     arm = replace(X86, features=("avx2",), vector_bytes=32, vector_registers=16)
     assert estimates(arm) == (Prior.of(arm),)
+
+
+def test_what_the_doctor_measured_of_this_processor_is_part_of_what_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TENSORC_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(pretrained, "shipped_model", lambda: None)
+    pretrained._loaded.cache_clear()
+    core = CoreFigures(8.0, 1.0, (48.0, 24.0, 6.5))
+    assert estimates(X86) == (Prior.of(X86),)
+    keep(core, X86.vector_bytes)
+    assert estimates(X86) == (Prior.of(X86, core),)
+    assert estimates(X86) != (Prior.of(X86),)
+    for other in (replace(X86, cpu="znver4"), replace(X86, vector_bytes=32)):
+        assert estimates(other) == (Prior.of(other),)
+    pretrained._loaded.cache_clear()
+
+
+def test_on_another_core_trees_see_the_same_and_correct_its_cycles() -> None:
+    core = CoreFigures(16.0, 4.0, (4.0, 2.0, 1.0))
+    there = replace(PRIOR, core=core)
+    here, moved = Rows.of(PRIOR, candidates()), Rows.of(there, candidates())
+    np.testing.assert_array_equal(moved.values, here.values)
+    np.testing.assert_allclose(moved.cycles, there.cycles(candidates()).reshape(-1))
+    assert (moved.cycles > here.cycles).any()
+    assert fingerprint(there) == fingerprint(PRIOR)
 
 
 def test_the_same_model_is_the_same_bytes() -> None:

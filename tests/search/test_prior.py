@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import pytest
 
 from kernels_ref.suite import cases
 from tensorc import te, topi
+from tensorc.runtime.core import CoreFigures
 from tensorc.schedule.json import steps_from_json
 from tensorc.schedule.replay import replay
-from tensorc.search.prior import Prior
+from tensorc.search.prior import FITTED, Costs, Prior
 from tensorc.space.features.names import FEATURE_NAMES
 from tensorc.space.features.population import features
 from tensorc.space.sketch import generate_sketches
@@ -111,6 +113,35 @@ def test_what_limits_a_kernel_lowers_its_score(name: str, worse: float) -> None:
     bad = good.copy()
     bad[:, :, FEATURE_NAMES.index(name)] = worse
     assert estimate(bad)[0] < estimate(good)[0]
+
+
+def test_the_core_that_figures_were_fitted_on_leaves_them_as_they_are() -> None:
+    first, second, third = FITTED.beyond
+    noisy = CoreFigures(
+        1.1 * FITTED.latency, 0.9 * FITTED.load, (1.15 * first, second, 0.87 * third)
+    )
+    assert Costs().on(FITTED) == Costs().on(noisy) == Costs()
+
+
+def test_another_core_moves_figures_in_proportion() -> None:
+    first, second, third = FITTED.beyond
+    core = CoreFigures(2.0 * FITTED.latency, 0.5 * FITTED.load, (first, second / 4.0, third))
+    there, here = Costs().on(core), Costs()
+    assert there.latency == 2.0 * here.latency
+    assert there.load == 0.5 * here.load
+    assert there.beyond == (here.beyond[0], here.beyond[1] / 4.0, here.beyond[2])
+
+
+def test_what_comes_from_far_costs_more_where_that_is_slow() -> None:
+    rows = np.zeros((2, 1, len(FEATURE_NAMES)), np.float32)
+    rows[:, 0, FEATURE_NAMES.index("iterations")] = 10.0
+    rows[:, 0, FEATURE_NAMES.index("executed_share")] = 1.0
+    rows[0, 0, FEATURE_NAMES.index("bytes_past_l2")] = 20.0
+    slow = CoreFigures(FITTED.latency, FITTED.load, (FITTED.beyond[0], 1.0, FITTED.beyond[2]))
+    usual = Prior(16, 32)
+    far, near = replace(usual, core=slow)(rows) - usual(rows)
+    assert far < -1.0
+    assert near == 0.0
 
 
 def test_gpus_are_left_to_measurements() -> None:
