@@ -18,7 +18,7 @@ from tensorc.space.definitions.windows import Window
 from tensorc.topi.winograd import Matrix, transform_matrices
 
 # More products of one phase lose more digits than they save time.
-_MOST_PRODUCTS: Final = 8
+_MOST_PRODUCTS_OF_PHASE: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def bilinear(window: Window, tile: int) -> Bilinear | None:
     for tiles of elements, and positions, that are so far apart.
     """
     phases = list(_phases(window))
-    if max(tile + phase.count - 1 for phase in phases) > _MOST_PRODUCTS:
+    if max(tile + phase.count - 1 for phase in phases) > _MOST_PRODUCTS_OF_PHASE:
         return None
     reach = max(p.data[0] + p.data[1] * (tile + p.count - 2) for p in phases) + 1
     rows: list[tuple[Fraction, ...]] = []

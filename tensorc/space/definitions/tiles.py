@@ -16,7 +16,7 @@ from tensorc.te import Expr
 _TRANSFORM: Final = 16
 # Products of a tile, each of which is a formula of its own in the code (`transforms.flattened`): a
 # candidate with 216 compiles in 0.2 s, and one with 729 in 1.2 s.
-_MOST_PRODUCTS: Final = 256
+_MOST_PRODUCTS_OF_TILE: Final = 256
 
 
 def flat(indices: Sequence[Expr], extents: Sequence[int]) -> Expr:
@@ -157,7 +157,7 @@ def tiles_of(what: WindowSum, sizes: Sequence[int]) -> Tiles | None:
     """
     cuts = [_cut(window, size) for window, size in zip(what.windows, sizes, strict=True)]
     known = tuple(cut for cut in cuts if cut is not None)
-    if len(known) < len(cuts) or math.prod(cut.how.products for cut in known) > _MOST_PRODUCTS:
+    if len(known) < len(cuts) or math.prod(cut.how.products for cut in known) > _MOST_PRODUCTS_OF_TILE:
         return None
     return Tiles(what, known)
 
