@@ -32,12 +32,11 @@ def deepest_guest(state: State, bounds: Bounds, name: str) -> Any:
         match stage.location:
             case At(target, iterator) if target == name:
                 deepest = vmax(deepest, state.stages[name].names().index(iterator))
-            case AtLevel(target, level, limit):
-                loops = bounds.nests[target].loops[:limit]
-                mine = [k for k, loop in enumerate(loops) if loop.stage == name]
-                if mine:
-                    inside = (level > mine[0]) & (level <= mine[-1] + 1)
-                    deepest = vmax(deepest, where(inside, level - 1 - mine[0], -1))
+            case AtLevel():
+                nest = bounds.nests[stage.name]
+                for loop, in_force in zip(nest.outer, nest.masks, strict=True):
+                    if loop.stage == name:
+                        deepest = vmax(deepest, where(in_force, loop.order, -1))
             case _:
                 pass
     return deepest
