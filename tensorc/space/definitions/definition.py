@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import count
 from typing import Final, Protocol
 
 from tensorc.te.dag import ComputeDAG
@@ -11,8 +13,8 @@ from tensorc.te.dag import ComputeDAG
 GIVEN: Final = "as given"
 # Allows what direct sums in float32 lose by rounding, and no more.
 DEFAULT_TOLERANCE: Final = 1e-5
-# Several stages with several algorithms each multiply.
-_MOST: Final = 9
+# Several stages with several algorithms each multiply, and a search has to measure all.
+_MOST_DEFINITIONS: Final = 9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +50,9 @@ def definitions_of(
 ) -> tuple[Definition, ...]:
     """Return the computation as it is given, and what rules make of it within the tolerance.
 
-    Rules are applied to what rules have made, too: errors add up, and names are joined.
+    Rules are applied to what rules have made, too: errors add up, and names are joined. Several
+    stages with several algorithms each multiply: the definitions of the least error are kept, and
+    since no rule lowers the error, rules are applied to those only.
 
     Args:
         dag: The computation.
@@ -56,14 +60,17 @@ def definitions_of(
         tolerance: The greatest error allowed.
     """
     tried = tuple(rules)
-    found = {dag.structural_hash(): Definition(GIVEN, dag)}
-    todo: Sequence[Definition] = list(found.values())
-    while todo:
-        made = [new for old in todo for new in _applied(old, tried, tolerance)]
-        todo = [new for new in made if new.dag.structural_hash() not in found]
-        todo = list({new.dag.structural_hash(): new for new in todo}.values())
-        found |= {new.dag.structural_hash(): new for new in todo}
-    return tuple(sorted(found.values(), key=lambda d: d.error)[:_MOST])
+    numbers = count()  # of equal errors, what was made first comes first
+    found: dict[str, Definition] = {}
+    todo = [(0.0, next(numbers), Definition(GIVEN, dag))]
+    while todo and len(found) < _MOST_DEFINITIONS:
+        *_, least = heappop(todo)
+        key = least.dag.structural_hash()
+        if key not in found:
+            found[key] = least
+            for new in _applied(least, tried, tolerance):
+                heappush(todo, (new.error, next(numbers), new))
+    return tuple(found.values())
 
 
 def _applied(

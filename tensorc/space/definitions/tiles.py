@@ -157,7 +157,10 @@ def tiles_of(what: WindowSum, sizes: Sequence[int]) -> Tiles | None:
     """
     cuts = [_cut(window, size) for window, size in zip(what.windows, sizes, strict=True)]
     known = tuple(cut for cut in cuts if cut is not None)
-    if len(known) < len(cuts) or math.prod(cut.how.products for cut in known) > _MOST_PRODUCTS_OF_TILE:
+    if (
+        len(known) < len(cuts)
+        or math.prod(cut.how.products for cut in known) > _MOST_PRODUCTS_OF_TILE
+    ):
         return None
     return Tiles(what, known)
 

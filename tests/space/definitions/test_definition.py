@@ -54,6 +54,29 @@ def test_there_are_never_very_many():
     assert len(definitions_of(layers(4), DEFINITION_RULES, 1.0)) <= 9
 
 
+def scaled(factor: int) -> ComputeDAG:
+    """A times a number."""
+    A = te.placeholder((4,), name="A")
+    return ComputeDAG.of([A, te.compute((4,), lambda i: A[i] * float(factor), name="B")])
+
+
+class Scaled:
+    """A rule without end: twice as large for an error of 1, three times for an error of 5."""
+
+    def apply(self, dag: ComputeDAG, tolerance: float) -> Iterator[Definition]:
+        now = next(
+            n for n in range(1, 2**12) if scaled(n).structural_hash() == dag.structural_hash()
+        )
+        yield Definition("twice", scaled(2 * now), 1.0)
+        yield Definition("thrice", scaled(3 * now), 5.0)
+
+
+def test_of_very_many_those_of_the_least_error_are_kept():
+    ways = definitions_of(scaled(1), [Scaled()], 1e9)
+    assert [way.error for way in ways] == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 5.0, 6.0, 6.0]
+    assert len({way.dag.structural_hash() for way in ways}) == len(ways)
+
+
 def test_without_rules_there_is_the_given_one():
     (only,) = definitions_of(layers(1), (), 1.0)
     assert only.name == GIVEN
