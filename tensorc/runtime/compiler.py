@@ -14,12 +14,10 @@ from pathlib import Path
 from tensorc.support.errors import BuildError, MissingDependencyError
 
 # No -ffast-math: kernels say themselves what may be contracted, and NaN keeps its meaning.
-# No vectoriser: vectors are in the text, and that of GCC 12 gets masked loads of AVX2 wrong. No
-# propagation of value ranges: with it, GCC 12 gets loops wrong whose tiles are guarded (random
-# program 468), where the sanitizers find nothing undefined.
+# No vectoriser: vectors are in the text, and that of GCC 12 gets masked loads of AVX2 wrong.
 FLAGS = (
     "-O2", "-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-fno-tree-vectorize",
-    "-fno-tree-vrp", "-fPIC", "-shared", "-pthread",
+    "-fPIC", "-shared", "-pthread",
 )  # fmt: skip
 # Tried in turn: not every compiler knows the processor it runs on.
 MACHINE_FLAGS = (("-march=native",), ("-mcpu=native",), ())

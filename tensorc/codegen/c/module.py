@@ -27,6 +27,14 @@ _INTRINSICS: Final = """\
 #endif
 """
 _INTRINSICS_512: Final = "#include <avx2intrin.h>\n#include <avx512fintrin.h>\n"
+# GCC lets variables of different scopes share their place on the stack, and gets wrong which are in
+# use at once where it has computed an address only once (bugs 90348 and 113372, mended in 14 and
+# 13.3): tests/codegen/c/stack_slots.c. Other compilers do not know the pragma, nor the fault.
+_OWN_PLACES: Final = """\
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("stack-reuse=none")
+#endif
+"""
 # Vectors wider than the machine's are passed to inline functions only; say nothing of their ABI.
 _QUIET: Final = """\
 #pragma GCC diagnostic ignored "-Wpsabi"
@@ -88,7 +96,8 @@ class Module:
     def text(self) -> str:
         """The whole file."""
         wide = _INTRINSICS_512 if self.has_intrinsics_512 else ""
-        head = [_HEAD, _INTRINSICS.format(more=wide) if self.has_intrinsics else "", _QUIET]
+        head = [_HEAD, _INTRINSICS.format(more=wide) if self.has_intrinsics else ""]
+        head += [_OWN_PLACES, _QUIET]
         parallel = [_PARALLEL] if self.has_parallel else []
         return "\n".join(
             filter(None, [*head, *parallel, *self.definitions.values(), *self.functions])
