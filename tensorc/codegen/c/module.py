@@ -27,9 +27,16 @@ _INTRINSICS: Final = """\
 #endif
 """
 _INTRINSICS_512: Final = "#include <avx2intrin.h>\n#include <avx512fintrin.h>\n"
-# GCC lets variables of different scopes share their place on the stack, and gets wrong which are in
-# use at once where it has computed an address only once (bugs 90348 and 113372, mended in 14 and
-# 13.3): tests/codegen/c/stack_slots.c. Other compilers do not know the pragma, nor the fault.
+# GCC lets variables of different scopes share a place on the stack, even while both are in use: what
+# uses an address that it computed once for several scopes does not count (its bugs 90348, 113372).
+# Seen with 12.2 at -O2, where nothing is undefined; `T` and `r` share theirs:
+#     for (long j = 0; j < 2; ++j) {
+#         float T[32];
+#         if (j == 0) for (long h = 0; h < 8; ++h) {
+#             float4 r = {0}; memcpy(&r, A + 3 * h, 12); memcpy(T + 4 * h, &r, 16);
+#         } else … the same from A + 6 on …
+#         … sums of T …
+# Other compilers do not know the pragma.
 _OWN_PLACES: Final = """\
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("stack-reuse=none")

@@ -263,8 +263,24 @@ o_1[1] = o[1]
     same(run, func, [np.arange(2, dtype=np.float32), np.zeros(2, np.float32)])
 
 
+def test_what_a_vector_is_loaded_through_has_no_place_in_a_buffer(run: Run) -> None:
+    """GCC's bugs 90348 and 113372: `T` and the variable of `tc_load_live` shared their places."""
+    body = """for j in serial(0, 2):
+    T = allocate((32,), 'float32', 'stack')
+    if -j >= 0:
+        for h in serial(0, 8):
+            T[ramp(4*h, 4)] = A[ramp(3*h, 4, dead=1)]
+    else:
+        for h in serial(0, 8):
+            T[ramp(4*h, 4)] = A[ramp(3*h + 6, 4, dead=1)]
+    o[ramp(4*j, 4)] = T[ramp(0, 4)] + T[ramp(8, 4)] + T[ramp(16, 4)] + T[ramp(24, 4)]
+"""
+    func = kernel(body, A="(60,), 'float32'", o="(8,), 'float32'")
+    same(run, func, [np.arange(60, dtype=np.float32), np.zeros(8, np.float32)])
+
+
 def test_loops_of_guarded_tiles_are_compiled_right(run: Run) -> None:
-    """GCC 12 got one wrong as long as it propagated ranges of values (random program 468)."""
+    """GCC 12 got one wrong as long as variables shared their place on the stack (program 468)."""
     func = parse_func((Path(__file__).parent / "guarded_tiles.ir").read_text())
     rng = np.random.default_rng(0)
     arrays = [
