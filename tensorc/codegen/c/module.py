@@ -27,8 +27,8 @@ _INTRINSICS: Final = """\
 #endif
 """
 _INTRINSICS_512: Final = "#include <avx2intrin.h>\n#include <avx512fintrin.h>\n"
-# GCC lets variables of different scopes share a place on the stack, even while both are in use: what
-# uses an address that it computed once for several scopes does not count (its bugs 90348, 113372).
+# GCC lets variables of different scopes share a place on the stack, even while both are in use: a
+# use by an address that was computed once for several scopes is missed (its bugs 90348, 113372).
 # Seen with 12.2 at -O2, where nothing is undefined; `T` and `r` share theirs:
 #     for (long j = 0; j < 2; ++j) {
 #         float T[32];
