@@ -61,7 +61,8 @@ class Schedule:
     """A program and the steps applied to it, one by one.
 
     Stages are named by strings or tensors, iterators by strings; methods return the names of what
-    they made. Two schedules are equal if they apply the same steps to programs of one structure.
+    they made. A step that is illegal raises `ScheduleError` and changes nothing. Two schedules are
+    equal if they apply the same steps to programs of one structure.
 
     Attributes:
         dag: the program before any step.
@@ -114,7 +115,11 @@ class Schedule:
         return other
 
     def extents(self, stage: StageLike) -> dict[str, Size]:
-        """The extent of each loop of a stage, for an attached one those of its region."""
+        """The extent of each loop of a stage, for an attached one those of its region.
+
+        Raises:
+            ScheduleError: there is no such stage, or it is inlined.
+        """
         name = self[stage].name
         nest = Bounds(self.state).nests.get(name)
         if nest is None:
@@ -186,6 +191,9 @@ class Schedule:
         """Put the iterators given in this order, in the places they hold; others stay.
 
         They are given one by one or as a list.
+
+        Raises:
+            ScheduleError: there is no such iterator, or one is given twice.
         """
         name = self._name(stage)
         wanted = _iterator_names(order)
@@ -231,7 +239,11 @@ class Schedule:
         return self._annotate(stage, iterator, Annotation.NONE)
 
     def bind(self, stage: StageLike, iterator: IteratorLike, index: str | Annotation) -> str:
-        """Bind an iterator to an index of the GPU, such as `blockIdx.x` or `vthread`."""
+        """Bind an iterator to an index of the GPU, such as `blockIdx.x` or `vthread`.
+
+        Raises:
+            ScheduleError: `index` is no index of a GPU.
+        """
         if isinstance(index, Annotation):
             return self._annotate(stage, iterator, index)
         known = [a.value for a in Annotation if "Idx" in a.value or a is Annotation.VTHREAD]

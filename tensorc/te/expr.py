@@ -435,7 +435,11 @@ def call(function: Function, *operands: object) -> Expr:
 
 
 def power(base: object, exponent: object) -> Expr:
-    """`base ** exponent`; a square is a product, integers take small constant exponents only."""
+    """`base ** exponent`; a square is a product, integers take small constant exponents only.
+
+    Raises:
+        TEError: integers with an exponent that is not a constant from 0 to 64.
+    """
     a, b = unify(base, exponent)
     if isinstance(b, Constant) and b.value == 2:
         return _folded("*", a, a)

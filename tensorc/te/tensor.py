@@ -248,6 +248,10 @@ def compute(
 
     Returns:
         A tensor; for several outputs a tuple of tensors.
+
+    Raises:
+        TEError: the formula has not one index for each dimension, returns no value, or
+            returns reductions beside other values.
     """
     label = name or name_hint
     extents = as_shape(shape, f"tensor '{label}'")

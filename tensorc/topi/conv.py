@@ -333,6 +333,9 @@ def conv2d_capsule_nhwijc(
     """Convolution of small matrices (capsules): elements multiply as `[I, K]` by `[K, J]`.
 
     Data `[N, H, W, I, K, CI]`, weight `[kh, kw, K, J, CI, CO]` -> `[N, OH, OW, I, J, CO]`.
+
+    Raises:
+        TEError: data and weight differ in `K` or `CI`.
     """
     batch, height, width, rows, inner, ci = data.shape
     *kernel, weight_inner, columns, weight_ci, co_count = weight.shape

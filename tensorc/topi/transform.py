@@ -14,7 +14,11 @@ from tensorc.topi.array import positive_axes
 
 
 def transpose(data: Tensor, axes: tuple[int, ...] | None = None) -> Tensor:
-    """Axis `i` of the result is axis `axes[i]` of the data; without `axes`, in reverse order."""
+    """Axis `i` of the result is axis `axes[i]` of the data; without `axes`, in reverse order.
+
+    Raises:
+        TEError: `axes` is no permutation.
+    """
     order = tuple(reversed(range(data.ndim))) if axes is None else axes
     order = tuple(a + data.ndim if a < 0 else a for a in order)
     if sorted(order) != list(range(data.ndim)):
@@ -28,7 +32,11 @@ def transpose(data: Tensor, axes: tuple[int, ...] | None = None) -> Tensor:
 
 
 def reshape(data: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """The elements of `data`, in row-major order, as an array of `shape`; one entry may be -1."""
+    """The elements of `data`, in row-major order, as an array of `shape`; one entry may be -1.
+
+    Raises:
+        TEError: the shapes differ in size, or several entries are -1.
+    """
     size, known = math.prod(data.shape), math.prod(n for n in shape if n != -1)
     free = size // known if known else 0
     extents = tuple(free if n == -1 else n for n in shape)
@@ -49,7 +57,11 @@ def reshape(data: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def concatenate(arrays: tuple[Tensor, ...], axis: int = 0) -> Tensor:
-    """The arrays one after another along `axis`; their other axes agree."""
+    """The arrays one after another along `axis`; their other axes agree.
+
+    Raises:
+        TEError: the arrays differ in rank, or in an extent of another axis.
+    """
     first, *rest = arrays
     (along,) = positive_axes(axis, first.ndim)
     frames = {(*t.shape[:along], *t.shape[along + 1 :]) for t in arrays}
@@ -123,6 +135,9 @@ def gather(data: Tensor, indices: Tensor, axis: int = 0) -> Tensor:
 
     Only the coordinate on `axis` is replaced. `indices` has the data's rank, and its extents except
     on `axis`; negative indices count from the end.
+
+    Raises:
+        TEError: the shapes differ on other axes than `axis`.
     """
     (along,) = positive_axes(axis, data.ndim)
     frame = (*data.shape[:along], *data.shape[along + 1 :])
@@ -155,6 +170,9 @@ def pad(
     """`data` with `pad_before[i]` and `pad_after[i]` elements of `pad_value` around axis `i`.
 
     `pad_after` is `pad_before` if not given; `name` and `attrs` are those of `te.compute`.
+
+    Raises:
+        TEError: there is not one border for each axis.
     """
     before = tuple(pad_before)
     after = before if pad_after is None else tuple(pad_after)

@@ -97,6 +97,9 @@ def conv2d_winograd_nhwc(
 
     Data `[N, H, W, CI]`, weight `[k, k, CI, CO]` -> `[N, OH, OW, CO]`; with `pre_computed` the
     weight is transformed already, `[tile_size + 2, tile_size + 2, CI, CO]` for a kernel of 3.
+
+    Raises:
+        TEError: the kernel is not square or has one tap, or stride or dilation is not 1.
     """
     taps = weight.shape[0] - tile_size + 1 if pre_computed else weight.shape[0]
     if weight.shape[0] != weight.shape[1] or taps < 2:
