@@ -88,7 +88,6 @@ class Finals:
         """Measure until it is clear who is the fastest, or the bounds are reached."""
         self._figures = {steps: [] for steps in finalists}
         self._left = list(self._figures)
-        self._left = list(self._figures)
         end = self.clock() + self.options.seconds
         for number in range(1, self.options.most + 1):
             each = self._round()

@@ -174,6 +174,7 @@ class Search:
         confirm: Measures schedules again that are no trials; None to do so by `measure`.
         groups: The definition that each space is of, by number; they share the rounds.
         task: A name for the samples of the model.
+        callbacks: Called after each measurement.
         trials: What was measured, in order; begin with those of an earlier run.
         history: (trial, elapsed seconds, best latency so far), one for each improvement.
         stopped: Why the run ended.

@@ -7,7 +7,7 @@ import pytest
 
 from tensorc import te
 from tensorc.schedule.replay import replay
-from tensorc.schedule.stage import Root
+from tensorc.schedule.stage import At, Root
 from tensorc.schedule.steps import CacheWriteStep, ComputeInlineStep
 from tensorc.space.sketch import generate_sketches
 from tensorc.space.space import Space
@@ -78,10 +78,13 @@ def test_partial_results_follow_what_combines_them() -> None:
     k, q = te.reduce_axis((0, 8), name="k"), te.reduce_axis((0, 32), name="q")
     B = te.compute((), lambda: te.max(A[k, q], axis=[k, q]), name="B")
     C = te.compute((8, 32), lambda i, j: A[i, j] * te.abs(B()), name="C")
+    places = set()
     for space in sampled([A, C], "default"):
         rows = space.sample(200, np.random.default_rng(1))
         for row in np.unique(rows, axis=0):
-            replay(space.task.dag, space.steps(row))
+            state = replay(space.task.dag, space.steps(row))
+            places |= {type(state["B"].location) for name in state.stages if name == "B.rf"}
+    assert places == {Root, At}
 
 
 def test_a_consumer_that_is_tiled_already_is_not_followed() -> None:
