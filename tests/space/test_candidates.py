@@ -15,7 +15,7 @@ from tensorc.schedule.state import State
 from tensorc.space.space import Space
 from tensorc.space.task import SearchTask
 from tensorc.target import Target
-from tests.space.workloads import SMALL, spaces
+from tests.space.workloads import PROGRAMS, spaces
 
 TARGETS = [Target("llvm", num_cores=2), Target("llvm", num_cores=1)]
 
@@ -23,7 +23,7 @@ TARGETS = [Target("llvm", num_cores=2), Target("llvm", num_cores=1)]
 @cache
 def reference(name: str) -> tuple[list[np.ndarray], np.ndarray]:
     """Random inputs and what the loops as they stand make of them."""
-    task = SearchTask.of(SMALL[name](), TARGETS[1])
+    task = SearchTask.of(PROGRAMS[name](), TARGETS[1])
     rng = np.random.default_rng(0)
     ops = [task.dag.by_name[op] for op, _ in task.dag.params]
     inputs = [rng.standard_normal(op.shape, np.float32) for op in ops if op.is_placeholder]
@@ -46,16 +46,16 @@ def check(name: str, space: Space, count: int, seed: int) -> None:
         np.testing.assert_allclose(got, wanted, rtol=2e-3, atol=2e-4, err_msg=str(space.steps(row)))
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_a_candidate_of_each_sketch_is_right(name: str) -> None:
-    for number, space in enumerate(spaces(SMALL[name](), str(TARGETS[0]))[:6]):
+    for number, space in enumerate(spaces(PROGRAMS[name](), str(TARGETS[0]))[:6]):
         check(name, space, 1, number)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS, ids=["parallel", "serial"])
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_many_candidates_of_each_sketch_are_right(name: str, target: Target) -> None:
     for rules in ("ansor", "default"):
-        for number, space in enumerate(spaces(SMALL[name](), str(target), rules)):
+        for number, space in enumerate(spaces(PROGRAMS[name](), str(target), rules)):
             check(name, space, 8, number)

@@ -19,10 +19,10 @@ from tensorc.schedule.steps import (
 )
 from tensorc.space.decisions import Rows
 from tensorc.space.space import Rejections, Space
-from tests.space.workloads import CPU, GPU, SMALL, spaces
+from tests.space.workloads import CPU, GPU, PROGRAMS, SMALL, spaces
 from tests.te import workloads
 
-PAIRS = [(name, target) for name in SMALL for target in (CPU, GPU)]
+PAIRS = [(name, target) for name in PROGRAMS for target in (CPU, GPU)]
 
 
 def population(space: Space, count: int = 64, seed: int = 0) -> Rows:
@@ -35,7 +35,7 @@ def population(space: Space, count: int = 64, seed: int = 0) -> Rows:
 
 @pytest.mark.parametrize(("name", "target"), PAIRS)
 def test_all_rows_are_valid_and_canonical(name: str, target: str) -> None:
-    for space in spaces(SMALL[name](), target):
+    for space in spaces(PROGRAMS[name](), target):
         rows = population(space)
         assert space.valid(rows).all()
         assert (space.canonical(rows) == rows).all()
@@ -44,7 +44,7 @@ def test_all_rows_are_valid_and_canonical(name: str, target: str) -> None:
 @pytest.mark.parametrize(("name", "target"), PAIRS)
 def test_rows_of_any_choices_are_canonical_after_one_pass(name: str, target: str) -> None:
     """Stages in loops that are not in force kept others from being unrolled, the first time."""
-    for space in spaces(SMALL[name](), target):
+    for space in spaces(PROGRAMS[name](), target):
         rng = np.random.default_rng(1)
         rows = space.sample(256, rng)
         for choice in space.columns.choices:
@@ -55,7 +55,7 @@ def test_rows_of_any_choices_are_canonical_after_one_pass(name: str, target: str
 
 @pytest.mark.parametrize(("name", "target"), PAIRS)
 def test_all_rows_are_schedules_and_come_back(name: str, target: str) -> None:
-    for space in spaces(SMALL[name](), target):
+    for space in spaces(PROGRAMS[name](), target):
         for row in population(space, 2)[::2]:
             steps = space.steps(row)
             assert not any(isinstance(s, LocateStep | MarkStep) for s in steps)
@@ -73,7 +73,7 @@ def lengths(step: object) -> tuple[object, ...]:
 @pytest.mark.parametrize("name", SMALL)
 def test_each_row_of_the_population_is_the_nest_of_its_schedule(name: str) -> None:
     """What the search believes about loops and regions is what will be lowered."""
-    for space in spaces(SMALL[name]()):
+    for space in spaces(PROGRAMS[name]()):
         rows = population(space, 2)
         together = space.bounds(rows)
         for k, row in enumerate(rows):

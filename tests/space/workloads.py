@@ -84,13 +84,14 @@ SMALL: Final[dict[str, Callable[[], list[Tensor]]]] = {
     "strided_conv": lambda: few_channels(2, relu=True),
     "depthwise": lambda: depthwise(8, 24),
     "winograd": lambda: ansor.conv2d_winograd_nhwc(1, 8, 8, 8, 16, 3, 1, 1),
-    "topi_winograd": lambda: conv2d_winograd(6, 4, 16),
     "max_pool": lambda: ansor.max_pool2d(1, 6, 10, 16, 1),
     "min": lambda: ansor.min_nm(10, 64),
     "softmax": lambda: ansor.softmax_nm(6, 64),
     "zero_rank": lambda: ansor.zero_rank_reduce(128),
     "exp": lambda: exponential(20000),
 }
+# These and one that has many more sketches than any of them, for what takes little time of each.
+PROGRAMS: Final = {**SMALL, "topi_winograd": lambda: conv2d_winograd(6, 4, 16)}
 
 
 def spaces(tensors: list[Tensor], target: str = CPU, rules: Rules = "default") -> list[Space]:
