@@ -209,6 +209,17 @@ def test_what_is_fetched_comes_in_whole_lines() -> None:
     assert found["bytes_past_l3"] < found["bytes_past_l1"]
 
 
+def test_lines_that_the_next_step_of_a_loop_goes_on_with_are_fetched_once() -> None:
+    """16 rows are too long for a cache of 4 KiB, and 16 steps of the reduction are in each line."""
+    A, B, C = workloads.matmul(16, 8, 1024)
+    s = Schedule([A, B, C])
+    s.reorder("C", "j", "k", "i")
+    target = Target.parse("llvm -cache-line-bytes=64 -l1-bytes=4096 -l2-bytes=1048576")
+    found = named(features(s.state, target)[0][0])
+    rows, columns = 16 * 1024 * 4, 1024 * 8 * 4
+    assert found["bytes_past_l1"] == pytest.approx(log(8 * (rows + columns)), abs=0.1)
+
+
 @pytest.mark.parametrize(
     ("inner", "expected"), [("j", (1, 0, 0)), ("i", (0, 1, 0)), ("k", (0, 0, 1)), ("n", (0, 0, 0))]
 )

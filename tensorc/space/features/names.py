@@ -6,7 +6,7 @@ from typing import Final
 
 OPERATIONS: Final = ("fma", "addsub", "mul", "divmod", "compare", "math", "other")
 # Of what the figures mean: another one where a name stays and its figure is made otherwise.
-VERSION: Final = 2
+VERSION: Final = 3
 # Buffers of a statement that have features; the ones with the most cache lines come first.
 BUFFERS: Final = 5
 CURVE: Final = 10

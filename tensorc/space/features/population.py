@@ -297,9 +297,10 @@ def _register_run(plan: StatementPlan, loops: LoopArrays) -> Floats:
 def _moved_past(cache: int, plan: StatementPlan, loops: LoopArrays, parts: Touched) -> Floats:
     """Bytes that come from beyond a cache.
 
-    The largest loops whose data fits work in the cache. What they touch of a buffer is fetched
-    anew for each of their runs, except while the loops next to them do not move the buffer: then
-    it is used again and again, and stays.
+    The largest loops whose data fits work in the cache. The loop around them fetches each line that
+    it touches once: what its iterations share with the next ones stays. All of that is fetched anew
+    for each of its runs, except while the loops next to it do not move the buffer: then it is used
+    again and again, and stays.
     """
     rows = parts.bytes.shape[1]
     if not loops.count:
@@ -309,19 +310,16 @@ def _moved_past(cache: int, plan: StatementPlan, loops: LoopArrays, parts: Touch
     sizes = parts.elements * parts.lines * items
     fits = sizes[:, : loops.count].sum(axis=0) <= cache
     level = np.where(fits.any(axis=0), fits.argmax(axis=0), loops.count)
-    inside = np.minimum(level, loops.count - 1)
+    first = np.maximum(level - 1, 0)
     column = np.arange(rows)
     total = np.zeros(rows)
-    for b, buffer in enumerate(plan.buffers):
-        size = sizes[b, inside, column]
-        fetched = np.where(level < loops.count, size, buffer.item_bytes * parts.lines[b, -1])
+    for b in range(len(plan.buffers)):
         runs, moving = np.ones(rows), np.zeros(rows, bool)
         for k in range(loops.count - 1, -1, -1):
-            outside = (k < level) & loops.live[k]
             if plan.moved[b, k]:
-                moving |= outside
-            runs = np.where(outside & moving, runs * loops.extents[k], runs)
-        total += fetched * runs
+                moving |= (k < level) & loops.live[k]
+            runs = np.where((k < first) & moving, runs * loops.extents[k], runs)
+        total += sizes[b, first, column] * runs
     return total
 
 
