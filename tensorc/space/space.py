@@ -150,8 +150,8 @@ class Space:
         return self.canonical(np.where(valid[:, None], child, first))
 
     def keys(self, rows: Rows) -> Rows:
-        """Equal numbers for rows of equal schedules, different ones for others."""
-        keys: Rows = (self.canonical(rows) * self._factors).sum(axis=1)
+        """Equal numbers for canonical rows of equal schedules, different ones for others."""
+        keys: Rows = (rows * self._factors).sum(axis=1)
         return keys
 
     def valid(self, rows: Rows) -> np.ndarray:
