@@ -54,6 +54,24 @@ class Job:
     crashes: int = 0
 
 
+@dataclass(slots=True)
+class _Spent:
+    """Seconds that candidates took."""
+
+    total: float = 0.0
+    count: int = 0
+
+    @property
+    def mean(self) -> float:
+        """Of one candidate; 0 while too few are known."""
+        return self.total / self.count if self.count >= _BLOCK else 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one more candidate."""
+        self.total += seconds
+        self.count += 1
+
+
 class Dispatcher:
     """Runs in a thread of its own from `start` to `close`."""
 
@@ -83,8 +101,8 @@ class Dispatcher:
         self._kept: dict[tuple[str, tuple[Step, ...]], tuple[Mapping[str, Any], bytes]] = {}
         self._lost_in_a_row = 0
         self._is_running = False
-        threads = max((task.target.num_cores for task, _ in tasks.values()), default=1)
-        self._overlap = options.overlaps(threads)
+        self._threads = max((task.target.num_cores for task, _ in tasks.values()), default=1)
+        self._spent = {"build": _Spent(), "run": _Spent()}
         self._selector = selectors.DefaultSelector()
         self._bell, self._ear = socket.socketpair()
         self._bell.setblocking(False)
@@ -181,12 +199,16 @@ class Dispatcher:
 
     def _dispatch(self, template: Template) -> None:
         """Fill the queues of the workers."""
-        may_build, may_run = self._turns()
+        build, run = (self._spent[role].mean for role in ("build", "run"))
+        overlap = self._options.overlaps(self._threads, build, run)
+        may_build, may_run = (True, True) if overlap else self._turns()
         if self._to_build and may_build and not self._builders:
             count = self._options.builder_count()
             self._builders = [self._start(template, "build") for _ in range(count)]
+        beside = self._options.builders_beside(self._threads)
+        builders = self._builders[:beside] if overlap else self._builders
         while may_build and self._to_build:
-            builder = min(self._builders, key=lambda worker: len(worker.queue))
+            builder = min(builders, key=lambda worker: len(worker.queue))
             if len(builder.queue) >= _AHEAD:
                 break
             self._send_build(builder, self._to_build.popleft())
@@ -199,9 +221,7 @@ class Dispatcher:
             self._selector.modify(worker.channel, events, worker)
 
     def _turns(self) -> tuple[bool, bool]:
-        """Whether builds may begin now, and whether runs may."""
-        if self._overlap:
-            return True, True
+        """Whether builds may begin now, and whether runs may, where not both may."""
         building = any(worker.queue for worker in self._builders)
         running = self._runner is not None and bool(self._runner.queue)
         if self._is_running and not running and not self._to_run:
@@ -286,6 +306,7 @@ class Dispatcher:
 
     def _built(self, job: Job, header: Mapping[str, Any], data: bytes) -> None:
         job.build_seconds = header["build_seconds"]
+        self._spent["build"].add(job.build_seconds)
         if header["error"] != ErrorKind.NONE.value:
             self._answer(job, _failed(header))
             return
@@ -296,6 +317,7 @@ class Dispatcher:
 
     def _ran(self, job: Job, header: Mapping[str, Any]) -> None:
         run_seconds = header["run_seconds"]
+        self._spent["run"].add(run_seconds)
         if header["error"] != ErrorKind.NONE.value:
             self._answer(job, replace(_failed(header), run_seconds=run_seconds))
             return

@@ -13,7 +13,7 @@ class MeasureOptions:
     """How candidates are measured.
 
     Attributes:
-        builders: Processes that build; None for one less than the cores, at least one.
+        builders: Processes that build; None for one for each core.
         fast: Build in half the time, with a code generator that does a little less.
         build_limit: Seconds after which a build is given up.
         run_limit: Seconds after which a run is given up; None to derive it from the naive program.
@@ -24,7 +24,8 @@ class MeasureOptions:
         contender_factor: One so many times slower is timed in three windows; 0 to time each until
             windows agree. For its figure to be wrong all three have to be disturbed alike.
         kept: How many built candidates are kept, so that they need not be built again.
-        overlap: Whether to build while a candidate runs; None to do so if cores are left for it.
+        overlap: Whether to build while a candidate runs; None to do so if cores are left for it,
+            as long as that is quicker than building on all cores in between.
         profile: How a candidate is timed.
     """
 
@@ -46,13 +47,28 @@ class MeasureOptions:
 
     def builder_count(self) -> int:
         """How many processes build."""
-        return self.builders or max(1, host.usable_cores() - 1)
+        return self.builders or host.usable_cores()
 
-    def overlaps(self, threads: int) -> bool:
-        """Whether to build while a candidate runs on so many threads."""
-        if self.overlap is not None:
-            return self.overlap
-        return threads + self.builder_count() <= host.usable_cores()
+    def builders_beside(self, threads: int) -> int:
+        """How many of them may build while a candidate runs on so many threads."""
+        if self.overlap is False:
+            return 0
+        left = min(self.builder_count(), host.usable_cores() - threads)
+        return max(left, 1 if self.overlap else 0)
+
+    def overlaps(self, threads: int, build: float = 0.0, run: float = 0.0) -> bool:
+        """Whether to build while a candidate runs on so many threads.
+
+        Args:
+            threads: Cores that a candidate needs.
+            build: Seconds that a candidate takes to build.
+            run: Seconds that it takes to run; 0 for either if it is not known yet.
+        """
+        beside = self.builders_beside(threads)
+        if self.overlap is not None or not beside:
+            return beside > 0
+        in_turns = build / self.builder_count() + run
+        return not (build and run) or max(build / beside, run) <= in_turns
 
     def run_limit_for(self, naive_seconds: float) -> float:
         """Seconds after which a run is given up: two calls, the timing, the checks."""
