@@ -19,10 +19,10 @@ class MeasureOptions:
         run_limit: Seconds after which a run is given up; None to derive it from the naive program.
         naive_factor: The derived limit in multiples of the naive program's time.
         least_limit: The derived limit is no less than so many seconds.
-        cut_factor: A candidate so many times slower than the best so far is timed once only;
-            0 to time each in full.
-        contender_factor: One so many times slower is timed in three windows; 0 to time each until
-            windows agree. For its figure to be wrong all three have to be disturbed alike.
+        cut_factor: A candidate so many times slower than the best so far is timed no longer than it
+            takes to see that; 0 to time each in full.
+        contender_factor: The same of candidates that are this much slower, whose windows are short;
+            0 to time each until windows agree. For a figure to be wrong all are disturbed alike.
         kept: How many built candidates are kept, so that they need not be built again.
         overlap: Whether to build while a candidate runs; None to do so if cores are left for it,
             as long as that is quicker than building on all cores in between.

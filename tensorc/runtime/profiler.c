@@ -74,12 +74,13 @@ static int32_t count_agreeing(const double *samples, int32_t count, double toler
     return agreeing;
 }
 
-/* A kernel that is no contender needs no certainty. */
+/* A slow kernel needs no certainty. But a core that wakes up runs several times slower for some
+   milliseconds: while windows become faster still, nothing is known. */
 static int32_t is_enough(const tensorc_profile_options *options, const double *samples,
                          int32_t count) {
-    if (options->contender > 0 && count >= options->few &&
-        least_of(samples, count) > options->contender)
-        return 1;
+    double least = least_of(samples, count), slow = options->contender;
+    if (options->cutoff > 0 && (slow <= 0 || options->cutoff < slow)) slow = options->cutoff;
+    if (slow > 0 && count >= options->few && least > slow && samples[count - 1] > least) return 1;
     return count >= options->min_windows &&
            count_agreeing(samples, count, options->tolerance) >= options->agreeing;
 }
@@ -158,8 +159,9 @@ int32_t tensorc_profile(tensorc_kernel kernel, void *const *buffers, void *works
         do {
             samples[windows++] =
                 time_window(&call, result->calls, memory, options->flush_bytes, overhead);
-        } while (!result->cut && windows < options->max_windows && !call.status &&
+        } while (windows < options->max_windows && !call.status &&
                  now() - start < options->budget && !is_enough(options, samples, windows));
+        result->cut = options->cutoff > 0 && least_of(samples, windows) > options->cutoff;
     }
     result->windows = windows;
     if (options->counters && !call.status) count_events(&call, result->calls, result->counters);

@@ -30,9 +30,10 @@ class ProfileOptions:
         max_windows: Greatest number of windows.
         agreeing: Windows that have to agree with the fastest.
         tolerance: What counts as agreement, as a fraction.
-        cutoff: Seconds beyond which a kernel is timed in one window only; 0 for none.
+        cutoff: Seconds beyond which a kernel is clearly slow, and its timing ends as for
+            `contender`; at once if a single call is longer than a window. 0 for none.
         contender: Seconds beyond which a kernel is of no interest: once `few` windows have shown
-            that, the timing ends; 0 for none.
+            that, and the last was not the fastest, the timing ends; 0 for none.
         few: Windows that show it.
         flush_bytes: Memory to walk through before each call, so that it finds cold caches.
         counters: Whether to read hardware counters, where the system offers them.

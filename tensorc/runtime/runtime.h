@@ -16,7 +16,7 @@ typedef struct {
     double tolerance;     /* … within this fraction */
     double window;        /* aimed length of a window in seconds */
     double budget;        /* stop after so many seconds */
-    double cutoff;        /* a slower kernel is timed in one window; 0 for none */
+    double cutoff;        /* of a slower kernel `few` windows will do; 0 for none */
     double contender;     /* of a slower kernel `few` windows will do; 0 for none */
     int32_t few;
     int64_t flush_bytes;  /* memory to read between calls; 0 for none */
