@@ -128,7 +128,7 @@ def _subject(
     if workload is None:
         raise click.UsageError("Expected a WORKLOAD, or --database and --explain.")
     subject = parse(workload, arguments)
-    ways = definitions_of(subject.dag, DEFINITION_RULES, tolerance)
+    ways = definitions_of(subject.dag, DEFINITION_RULES, tolerance, target)
     found = best_record(ways, target, database)
     if found is None:
         dag, state = subject.dag, default_schedule(subject.dag, target)

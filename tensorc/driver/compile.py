@@ -95,7 +95,7 @@ def compile(  # the public name; `tensorc.compile`
             raise TEError("Cannot compile: expected a schedule of these tensors, got another's.")
         state = replay(dag, rename_steps(schedule.steps, schedule.dag, dag))
     else:
-        ways = () if database is None else definitions_of(dag, definitions, tolerance)
+        ways = () if database is None else definitions_of(dag, definitions, tolerance, machine)
         state = best_state(dag, machine, database, bound, ways)
     return compile_state(state, machine, constants=bound, name=name)
 

@@ -184,7 +184,7 @@ def tune(
     )
     data = by_name(tensors, dag, constants) if isinstance(constants, Mapping) else {}
     what = SearchTask(dag, machine, tuple(names_of(tensors, dag, constants)))
-    ways = definitions_of(dag, definitions, tolerance)
+    ways = definitions_of(dag, definitions, tolerance, machine)
     default = default_schedule(dag, machine)
     with ExitStack() as stack:
         records = RunRecords.open(stack, database, what, ways, name)

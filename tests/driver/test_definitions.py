@@ -111,7 +111,7 @@ def test_a_candidate_outside_the_tolerance_is_wrong():
     class Halved:
         """A rule whose definition is not what it says."""
 
-        def apply(self, dag, tolerance):
+        def apply(self, dag, tolerance, target):
             A = te.placeholder((64,), name="A")
             half = te.compute((64,), lambda i: A[i] * 0.5, name="B")
             yield tensorc.Definition("half", ComputeDAG.of([A, half]), 1e-4)
@@ -124,3 +124,17 @@ def test_a_candidate_outside_the_tolerance_is_wrong():
     assert result.definition == GIVEN
     assert dict(result.errors).keys() <= {"WRONG_ANSWER"}
     assert result.errors
+
+
+def test_rows_beyond_the_caches_of_a_core_are_searched_part_by_part_too(tmp_path):
+    target = Target("llvm", num_cores=1, l1_bytes=4 << 10, l2_bytes=8 << 10)
+    x = te.placeholder((2, 4099), name="x")
+    path = tmp_path / "a.db"
+    program = [x, topi.softmax(x)]
+    result = tensorc.tune(program, target, trials=12, evolution=SMALL, database=path)
+    assert result.errors == ()
+    with Database(path) as database:
+        assert len(database.tasks()) == 2
+    data = np.random.default_rng(0).standard_normal((2, 4099)).astype(np.float32)
+    for kernel in (result.compile(), tensorc.compile(program, target, database=path)):
+        assert np.abs(kernel(data) - kernels_ref.softmax(data)).max() <= 1e-7

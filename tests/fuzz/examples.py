@@ -15,6 +15,7 @@ import kernels_ref
 from tensorc import te
 from tensorc.te import ComputeDAG, Tensor
 from tensorc.te.tensor import ComputeOp
+from tests.fuzz import chains
 from tests.fuzz.programs import random_program
 from tests.fuzz.suite import suite_case
 from tests.fuzz.transforms import transforms
@@ -73,7 +74,7 @@ def random_example(r: Random) -> Example:
         return _by_definition(r.choice(PROGRAMS)(r), r)
     if share < 0.9:
         return _by_definition(narrow(r), r)
-    others = (_suite, _suite, _special_values, _divisions, _blocks, _blocks)
+    others = (_suite, _suite, _special_values, _divisions, _blocks, _blocks, _chains)
     return r.choice((*others, _definitions, _definitions))(r)
 
 
@@ -94,6 +95,16 @@ def _definitions(r: Random) -> Example:
     inputs = _inputs(tensors, r)
     want = case.right(*inputs)
     error = max(way.error / 8, 1e-5) * float(np.abs(want).max())
+    return Example(way.dag, tuple(inputs), (want.astype(np.float32),), ((0.0, error),))
+
+
+def _chains(r: Random) -> Example:
+    """Reductions that need each other's results, part by part."""
+    case = chains.chain_case(r)
+    way = chains.another_way(r, ComputeDAG.from_tensors(case.tensors))
+    inputs = [a.astype(np.float32) for a in _inputs(case.tensors, r)]
+    want = case.right(*(a.astype(np.float64) for a in inputs))
+    error = 1e-5 * max(float(np.abs(want).max()), 1.0)
     return Example(way.dag, tuple(inputs), (want.astype(np.float32),), ((0.0, error),))
 
 

@@ -14,6 +14,7 @@ import kernels_ref
 from tensorc import te, topi
 from tensorc.space.definitions.definition import Definition, definitions_of
 from tensorc.space.definitions.winograd import Winograd
+from tensorc.target import Target
 from tensorc.te import Tensor
 from tensorc.te.dag import ComputeDAG
 
@@ -116,5 +117,5 @@ def window_case(r: Random) -> WindowCase:
 
 def another_way(r: Random, dag: ComputeDAG) -> Definition:
     """One of the other definitions of a program; its own if there is none."""
-    own, *others = definitions_of(dag, RULES, 1.0)
+    own, *others = definitions_of(dag, RULES, 1.0, Target("llvm"))
     return r.choice(others or [own])

@@ -92,3 +92,14 @@ def test_partial_sums_are_where_they_are_combined() -> None:
         found = space.row(steps)
         assert found is not None
         assert (found == row).all()
+
+
+def test_sums_of_short_rows_that_lie_one_behind_the_other_are_not_tiled() -> None:
+    def stages(shape: tuple[int, ...]) -> list[list[str]]:
+        A = te.placeholder(shape, name="A")
+        sums = topi.sum(A, axis=1)
+        (stage, *_) = generate_sketches([A, sums], ONE)[0].state.stages
+        return [loops(sketch, stage) for sketch in generate_sketches([A, sums], ONE)]
+
+    assert stages((4, 512, 32)) == [["i0", "i1", "k1"]]
+    assert len(stages((4, 512, 256))) == 2

@@ -8,6 +8,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Final, Protocol
 
+from tensorc.target import Target
 from tensorc.te.dag import ComputeDAG
 
 GIVEN: Final = "as given"
@@ -37,16 +38,17 @@ class Definition:
 class DefinitionRule(Protocol):
     """A way to compute the same differently, for instance by another algorithm for a stage."""
 
-    def apply(self, dag: ComputeDAG, tolerance: float) -> Iterable[Definition]:
+    def apply(self, dag: ComputeDAG, tolerance: float, target: Target) -> Iterable[Definition]:
         """Return definitions with the same parameters, each with the error it adds.
 
-        Those whose error is above `tolerance` are of no use and may be left out.
+        Those whose error is above `tolerance`, or that do not pay on the machine, are of no use and
+        may be left out.
         """
         ...
 
 
 def definitions_of(
-    dag: ComputeDAG, rules: Iterable[DefinitionRule], tolerance: float
+    dag: ComputeDAG, rules: Iterable[DefinitionRule], tolerance: float, target: Target
 ) -> tuple[Definition, ...]:
     """Return the computation as it is given, and what rules make of it within the tolerance.
 
@@ -58,6 +60,7 @@ def definitions_of(
         dag: The computation.
         rules: The rules.
         tolerance: The greatest error allowed.
+        target: The machine.
     """
     tried = tuple(rules)
     numbers = count()  # of equal errors, what was made first comes first
@@ -68,16 +71,16 @@ def definitions_of(
         key = least.dag.structural_hash()
         if key not in found:
             found[key] = least
-            for new in _applied(least, tried, tolerance):
+            for new in _applied(least, tried, tolerance, target):
                 heappush(todo, (new.error, next(numbers), new))
     return tuple(found.values())
 
 
 def _applied(
-    old: Definition, rules: Sequence[DefinitionRule], tolerance: float
+    old: Definition, rules: Sequence[DefinitionRule], tolerance: float, target: Target
 ) -> Iterator[Definition]:
     for rule in rules:
-        for new in rule.apply(old.dag, tolerance - old.error):
+        for new in rule.apply(old.dag, tolerance - old.error, target):
             name = new.name if old.name == GIVEN else f"{old.name}, {new.name}"
             if old.error + new.error <= tolerance:
                 yield Definition(name, new.dag, old.error + new.error)

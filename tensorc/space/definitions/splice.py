@@ -34,7 +34,7 @@ def splice(
             taken.add(names[op.name])
     new = [_called(op, names) for op in part.ops if not op.is_placeholder]
     ops = [x for op in dag.ops for x in (new if op.name == stage else [op])]
-    return dag.with_ops(_used(dag.with_ops(ops)))
+    return dag.with_ops(used(dag.with_ops(ops)))
 
 
 def _called(op: Op, names: Mapping[str, str]) -> Op:
@@ -43,7 +43,7 @@ def _called(op: Op, names: Mapping[str, str]) -> Op:
     return replace(new, reducer=op.reducer)
 
 
-def _used(dag: ComputeDAG) -> list[Op]:
+def used(dag: ComputeDAG) -> list[Op]:
     """The operations that a parameter depends on, and all inputs."""
     wanted = {name for name, _ in dag.params}
     for op in reversed(dag.ops):

@@ -31,6 +31,7 @@ from tensorc.space.definitions.splice import splice
 from tensorc.space.definitions.tiles import Tiles, flat, tiles_of, unflat
 from tensorc.space.definitions.transforms import flattened, transformed, transposed
 from tensorc.space.definitions.windows import WindowSum, window_sum
+from tensorc.target import Target
 from tensorc.te import Expr, Tensor
 from tensorc.te.dag import ComputeDAG
 
@@ -59,7 +60,7 @@ class Winograd:
     tile: int
     gain: float = _WORTH
 
-    def apply(self, dag: ComputeDAG, tolerance: float) -> Iterator[Definition]:
+    def apply(self, dag: ComputeDAG, tolerance: float, target: Target) -> Iterator[Definition]:
         """Return definitions for each stage where that is less work within the tolerance."""
         for op in dag.ops:
             found = None if op.is_placeholder else window_sum(dag, op.name)

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tensorc.ir.affine import affine_variables
+from tensorc.lower.lanes import lanes_of
 from tensorc.schedule.access import accesses
 from tensorc.schedule.stage import IterKind
 from tensorc.schedule.steps import ComputeAtStep
 from tensorc.space.draft import Condition, Draft, Expansion
 from tensorc.space.inquiries import has_reduce, is_compute, matched_consumer, needs_tiling
 from tensorc.space.rules.multi_level_tiling import follow_tiling, tile
-from tensorc.space.strides import walks_rows
+from tensorc.space.strides import read_strides, walks_rows
 from tensorc.space.task import SearchTask
 
 _STRUCTURE = "SRSRS"
@@ -44,7 +45,7 @@ class TileReduction:
         last = op.axes[-1] if op.axes else None
         if last is None or op.shape[-1] == 1 or not walks_rows(draft.state, stage, last):
             return Condition.SKIP
-        return Condition.APPLY
+        return Condition.SKIP if _is_a_stream(task, draft, stage) else Condition.APPLY
 
     def apply(self, task: SearchTask, draft: Draft, stage: str) -> Expansion:
         """Tile it, in the loops of an element-wise consumer if it has one."""
@@ -56,6 +57,27 @@ class TileReduction:
             at = tiled.stage(consumer).iterators[len(splits) - 1].name
             tiled = tiled.do(ComputeAtStep(stage, consumer, at))
         return [(tiled, draft.before(stage))]
+
+
+def _is_a_stream(task: SearchTask, draft: Draft, stage: str) -> bool:
+    """Whether it sums up short rows that follow each other in memory, element behind element.
+
+    Sums of a row are then in registers as they are, and nothing is near but what is read next.
+    """
+    op = draft.op(stage)
+    *outer, row = op.axes
+    *others, (term, terms) = op.reduce_axes
+    room = lanes_of(op, task.target) * task.target.vector_registers // 2
+    if others or not outer or not isinstance(terms, int) or op.shape[-1] > room:
+        return False
+    places = [read_strides(draft.state, stage, axis) for axis in (row, term, *outer)]
+    for along, behind, *apart in zip(*places, strict=True):
+        if (along, behind) not in ((1, op.shape[-1]), (1, 0)):
+            return False
+        block = terms * op.shape[-1] if behind else op.shape[-1]
+        if not all(isinstance(s, int) and (s == 0 or s >= block) for s in apart):
+            return False
+    return True
 
 
 def _still_axes(draft: Draft, stage: str) -> Sequence[str]:

@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from tensorc import te, topi
 from tensorc.space.definitions.definition import GIVEN, Definition, definitions_of
 from tensorc.space.definitions.rules import DEFINITION_RULES
+from tensorc.target import Target
 from tensorc.te.dag import ComputeDAG
+
+TARGET = Target("llvm", num_cores=1)
 
 
 def layers(count: int) -> ComputeDAG:
@@ -28,22 +31,22 @@ def sum_of_two(longer: bool) -> ComputeDAG:
 class TwiceIsASum:
     """A rule for one program only."""
 
-    def apply(self, dag: ComputeDAG, tolerance: float) -> Iterator[Definition]:
+    def apply(self, dag: ComputeDAG, tolerance: float, target: Target) -> Iterator[Definition]:
         if dag.structural_hash() == sum_of_two(longer=False).structural_hash():
             yield Definition("sum", sum_of_two(longer=True), 0.5)
 
 
 def test_rules_of_ones_own_are_applied():
-    ways = definitions_of(sum_of_two(longer=False), [TwiceIsASum()], 1.0)
+    ways = definitions_of(sum_of_two(longer=False), [TwiceIsASum()], 1.0, TARGET)
     assert [(way.name, way.error) for way in ways] == [(GIVEN, 0.0), ("sum", 0.5)]
 
 
 def test_what_a_rule_gives_above_the_tolerance_is_left_out():
-    assert len(definitions_of(sum_of_two(longer=False), [TwiceIsASum()], 0.4)) == 1
+    assert len(definitions_of(sum_of_two(longer=False), [TwiceIsASum()], 0.4, TARGET)) == 1
 
 
 def test_several_stages_may_each_have_another_algorithm():
-    ways = definitions_of(layers(2), DEFINITION_RULES, 1.0)
+    ways = definitions_of(layers(2), DEFINITION_RULES, 1.0, TARGET)
     assert len(ways) == 9
     both = [way for way in ways if "," in way.name]
     assert len(both) == 4
@@ -51,7 +54,7 @@ def test_several_stages_may_each_have_another_algorithm():
 
 
 def test_there_are_never_very_many():
-    assert len(definitions_of(layers(4), DEFINITION_RULES, 1.0)) <= 9
+    assert len(definitions_of(layers(4), DEFINITION_RULES, 1.0, TARGET)) <= 9
 
 
 def scaled(factor: int) -> ComputeDAG:
@@ -78,5 +81,5 @@ def test_of_very_many_those_of_the_least_error_are_kept():
 
 
 def test_without_rules_there_is_the_given_one():
-    (only,) = definitions_of(layers(1), (), 1.0)
+    (only,) = definitions_of(layers(1), (), 1.0, TARGET)
     assert only.name == GIVEN

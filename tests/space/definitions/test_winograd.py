@@ -48,7 +48,7 @@ def default_of(dag, inputs):
 @pytest.mark.parametrize("form", range(len(FORMS)))
 def test_every_form_has_other_definitions(form):
     dag, _, _ = example(Random(form), FORMS[form])
-    names = [way.name for way in definitions_of(dag, RULES, 1.0)]
+    names = [way.name for way in definitions_of(dag, RULES, 1.0, LLVM)]
     assert names[0] == GIVEN
     assert len(names) > 1
     assert all(name.startswith("winograd(") for name in names[1:])
@@ -58,7 +58,7 @@ def test_every_form_has_other_definitions(form):
 @given(st.integers(0, 2**32 - 1))
 def test_every_definition_computes_the_same(seed):
     dag, inputs, want = example(Random(seed))
-    for way in definitions_of(dag, RULES, 1.0):
+    for way in definitions_of(dag, RULES, 1.0, LLVM):
         assert way.dag.params == dag.params
         assert relative_error(default_of(way.dag, inputs), want) <= max(way.error / 8, 1e-6)
 
@@ -77,7 +77,7 @@ def test_padding_in_front_of_the_product_is_looked_through():
     rng = np.random.default_rng(0)
     d, w = (rng.uniform(-1, 1, n).astype(np.float32) for n in ((8, 8, 4), (3, 3, 4, 6)))
     want = kernels_ref.conv2d_nhwc(d[None], w, 1, 1)[0]
-    ways = definitions_of(dag, RULES, 1.0)
+    ways = definitions_of(dag, RULES, 1.0, LLVM)
     assert len(ways) == 3
     for way in ways:
         assert relative_error(default_of(way.dag, (d, w)), want) <= max(way.error / 8, 1e-6)
@@ -92,7 +92,7 @@ def test_taps_that_are_counted_downwards_are_those_of_a_true_convolution():
     rng = np.random.default_rng(0)
     d, w = (rng.uniform(-1, 1, n).astype(np.float32) for n in ((12, 4), (3, 4, 6)))
     want = kernels_ref.conv1d_nlc(d[None], w[::-1])[0]
-    _, *ways = definitions_of(ComputeDAG.of([D, W, C]), RULES, 1.0)
+    _, *ways = definitions_of(ComputeDAG.of([D, W, C]), RULES, 1.0, LLVM)
     assert ways
     for way in ways:
         assert relative_error(default_of(way.dag, (d, w)), want) <= way.error / 8
@@ -113,7 +113,7 @@ def test_windows_may_slide_along_four_axes():
     d, w = (rng.uniform(-1, 1, t.shape).astype(np.float32) for t in (D, W))
     windows = np.lib.stride_tricks.sliding_window_view(d, (2,) * 4, range(4))
     want = np.einsum("abcdijklm,jklmio->abcdo", windows, w, dtype=np.float64)
-    way = definitions_of(dag, [Winograd(2, 0.0)], 1.0)[-1]
+    way = definitions_of(dag, [Winograd(2, 0.0)], 1.0, LLVM)[-1]
     assert way.name == "winograd(2x2x2x2) of C"
     assert relative_error(default_of(way.dag, (d, w)), want) <= way.error / 8
 
@@ -122,7 +122,7 @@ def test_windows_may_slide_along_four_axes():
 def test_every_backend_agrees_under_random_schedules(seed):
     dag, inputs, want = example(Random(100 + seed), FORMS[seed])
     rng = np.random.default_rng(seed)
-    for way in definitions_of(dag, RULES, 1.0)[1:]:
+    for way in definitions_of(dag, RULES, 1.0, LLVM)[1:]:
         constants = ("W",) if seed % 2 else ()
         sketches = generate_sketches(SearchTask(way.dag, LLVM, constants))
         for sketch in rng.choice(len(sketches), min(2, len(sketches)), replace=False):
@@ -143,7 +143,7 @@ def test_the_bound_holds_on_random_data(tile, channels, seed):
     D = te.placeholder((1, 10, 10, channels), name="D")
     W = te.placeholder((3, 3, channels, 4), name="W")
     dag = ComputeDAG.of([D, W, topi.conv2d_nhwc(D, W)])
-    (_, way) = definitions_of(dag, [Winograd(tile, 0.0)], 1.0)
+    (_, way) = definitions_of(dag, [Winograd(tile, 0.0)], 1.0, LLVM)
     kernel = compile_state(default_schedule(way.dag, LLVM), LLVM)
     shift = rng.choice([0.0, 0.0, 1.0, 10.0])
     d = (rng.standard_normal((1, 10, 10, channels)) + shift).astype(np.float32)
@@ -182,7 +182,7 @@ def test_the_bound_holds_for_other_windows(form, tile, channels, seed):
     w = rng.uniform(-1, 1, W.shape).astype(np.float32)
     wide = (d.astype(np.float64), w.astype(np.float64))
     want = getattr(kernels_ref, function)(*wide, **options, out_dtype="float64")
-    for way in definitions_of(dag, [Winograd(tile, 0.0)], 1.0)[1:]:
+    for way in definitions_of(dag, [Winograd(tile, 0.0)], 1.0, LLVM)[1:]:
         assert relative_error(default_of(way.dag, (d, w)), want) <= way.error / 8
 
 
@@ -192,14 +192,14 @@ def layer(data, weight, **options):
 
 
 def names_of(dag, tolerance, rules=DEFINITION_RULES):
-    ways = definitions_of(dag, rules, tolerance)
+    ways = definitions_of(dag, rules, tolerance, LLVM)
     return [way.name.partition(" of ")[0] for way in ways]
 
 
 def test_the_default_tolerance_keeps_the_definition_that_is_given():
     for channels in (32, 128, 512):
         dag = layer((1, 8, 8, channels), (3, 3, channels, 64))
-        (only,) = definitions_of(dag, DEFINITION_RULES, DEFAULT_TOLERANCE)
+        (only,) = definitions_of(dag, DEFINITION_RULES, DEFAULT_TOLERANCE, LLVM)
         assert (only.name, only.dag, only.error) == (GIVEN, dag, 0.0)
 
 
@@ -243,7 +243,7 @@ def test_windows_of_many_taps_have_small_tiles():
 def test_the_transform_of_constant_weights_is_not_in_the_kernel():
     D, W = te.placeholder((1, 8, 8, 4), name="D"), te.placeholder((3, 3, 4, 8), name="W")
     dag = ComputeDAG.of([D, W, topi.conv2d_nhwc(D, W, 1, 1)])
-    way = definitions_of(dag, RULES, 1.0)[1]
+    way = definitions_of(dag, RULES, 1.0, LLVM)[1]
     weights = np.zeros((3, 3, 4, 8), np.float32)
     kernel = compile_state(default_schedule(way.dag, LLVM), LLVM, constants={"W": weights})
     prologue, main = kernel.ir().split("def kernel(")
