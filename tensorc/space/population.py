@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tensorc.arith.sizes import Size
+from tensorc.ir.expr import Read
 from tensorc.schedule.location import attached
 from tensorc.schedule.relations import extents
 from tensorc.schedule.stage import (
@@ -143,10 +144,24 @@ def _locate(draft: Draft, name: str, *, whole: bool) -> Draft:
         return draft
     # Partial results of lanes are combined at once, so that they stay in registers; where that is
     # in loops of another stage depends on where they are combined.
-    fixed = name == f"{target}.rf" and limit > len(outer_loops(draft.state, target))
-    least = limit if fixed and _combines_lanes(draft, target) else 0
+    combined = name == f"{target}.rf" and _combines_lanes(draft, target)
+    fixed = combined or _is_gathered(draft, name, target)
+    inside = limit > len(outer_loops(draft.state, target))
+    least = limit if fixed and inside else 0
     draft, level = draft.choose(name, "location", range(least, limit + 1))
     return draft.do(LocateStep(name, target, level, limit))
+
+
+def _is_gathered(draft: Draft, name: str, target: str) -> bool:
+    """Whether a stage is computed for one that only holds results, such as this, for others.
+
+    Where the place of another reader is open, its own place is too.
+    """
+    body = draft.op(target).body
+    if len(body) == 1 or draft.op(target).reducer or not all(isinstance(e, Read) for e in body):
+        return False
+    places = [draft.stage(r).location for r in readers(draft, name) if r != target]
+    return all(isinstance(p, AtLevel) and isinstance(p.level, int) for p in places)
 
 
 def _tiled_limit(draft: Draft, target: str) -> int:
