@@ -126,8 +126,8 @@ def test_a_candidate_outside_the_tolerance_is_wrong():
     assert result.errors
 
 
-def test_rows_beyond_the_caches_of_a_core_are_searched_part_by_part_too(tmp_path):
-    target = Target("llvm", num_cores=1, l1_bytes=4 << 10, l2_bytes=8 << 10)
+def test_rows_beyond_the_caches_are_searched_part_by_part_too(tmp_path):
+    target = Target("llvm", num_cores=1, l1_bytes=4 << 10, l2_bytes=8 << 10, l3_bytes=0)
     x = te.placeholder((2, 4099), name="x")
     path = tmp_path / "a.db"
     program = [x, topi.softmax(x)]

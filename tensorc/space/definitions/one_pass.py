@@ -12,8 +12,9 @@
 Both sums over a part can be computed inside the loops of `p`, which nothing else reads. What stood
 between the two reductions is computed again where others read it, and not kept.
 
-It pays where the terms of an element do not fit the caches of a core: then each is read once less.
-Of parts that have no finite element the lowest number is the reference.
+It pays where the terms of an element, and what else is kept of each of them, do not fit the caches:
+each is then read once less. From the last cache they come as fast as they are computed with. Of
+parts that have no finite element the lowest number is the reference.
 """
 
 from __future__ import annotations
@@ -53,20 +54,20 @@ class OnePass:
     """Compute a reduction and the sums that need its result part by part.
 
     Attributes:
-        least: How much of the second-level cache the terms of an element have to fill.
+        least: How much of the last cache the terms of an element have to fill.
         cache: How much of the first-level cache a part fills. Of exponentials it is a quarter of
             that: while they are computed, memory has nothing to do but to fetch what is near.
     """
 
-    least: float = 1.0
+    least: float = 0.5
     cache: float = 0.5
 
     def apply(self, dag: ComputeDAG, tolerance: float, target: Target) -> Iterator[Definition]:
-        """Return a definition for each chain whose data leaves the caches of a core."""
+        """Return a definition for each chain whose data leaves the caches."""
         if target.is_gpu:
             return
         for chain in chains(dag):
-            if _bytes(chain.first) <= self.least * target.l2_bytes:
+            if _bytes(chain.first) < self.least * (target.l3_bytes or target.l2_bytes):
                 continue
             share = self.cache if chain.is_sum else self.cache / _SHORTER
             parts = parts_of(dag, chain.first, target, int(share * target.l1_bytes))

@@ -160,14 +160,16 @@ def test_several_sums_may_follow_one_maximum():
     assert relative_error(default_of(dag, data), -(p * np.log(p)).sum(1)) <= 2e-6
 
 
-def test_only_data_that_leaves_the_caches_of_a_core_has_two_definitions():
-    small = Target("llvm", num_cores=1, l1_bytes=32 << 10, l2_bytes=1 << 20)
+@pytest.mark.parametrize("last", ["l2_bytes", "l3_bytes"])
+def test_only_data_that_leaves_the_caches_has_two_definitions(last):
+    caches = {"l1_bytes": 32 << 10, "l2_bytes": 1 << 20, "l3_bytes": 0}
+    small = Target("llvm", num_cores=1, **{**caches, last: 4 << 20})
     ways = {
         length: [d.name for d in definitions_of(softmax(4, length), DEFINITION_RULES, 1e-5, small)]
-        for length in (1 << 10, 1 << 18, 1 << 20)
+        for length in (1 << 10, 1 << 18, 1 << 19)
     }
     assert ways[1 << 10] == ways[1 << 18] == [GIVEN]
-    assert len(ways[1 << 20]) == 2
+    assert len(ways[1 << 19]) == 2
 
 
 def test_gpus_have_the_given_definition_only():
