@@ -66,7 +66,7 @@ def scaled(factor: int) -> ComputeDAG:
 class Scaled:
     """A rule without end: twice as large for an error of 1, three times for an error of 5."""
 
-    def apply(self, dag: ComputeDAG, tolerance: float) -> Iterator[Definition]:
+    def apply(self, dag: ComputeDAG, tolerance: float, target: Target) -> Iterator[Definition]:
         now = next(
             n for n in range(1, 2**12) if scaled(n).structural_hash() == dag.structural_hash()
         )
@@ -75,7 +75,7 @@ class Scaled:
 
 
 def test_of_very_many_those_of_the_least_error_are_kept():
-    ways = definitions_of(scaled(1), [Scaled()], 1e9)
+    ways = definitions_of(scaled(1), [Scaled()], 1e9, TARGET)
     assert [way.error for way in ways] == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 5.0, 6.0, 6.0]
     assert len({way.dag.structural_hash() for way in ways}) == len(ways)
 
