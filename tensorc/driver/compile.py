@@ -110,7 +110,12 @@ def compile_state(
     """Lower, generate, compile and load one concrete state; constants are by tensor name."""
     entry = identifier(name, reserved=_NO_ENTRY)
     lowered = lower_split(state, target, constants or (), entry)
-    artifact = build(lowered.main, target, prologue=lowered.prologue)
+    artifact = build(
+        lowered.main,
+        target,
+        prologue=lowered.prologue,
+        strength_reduction=lowered.strength_reduction,
+    )
     kernels = [func for func in (lowered.prologue, lowered.main) if func is not None]
     return CompiledFunction(
         artifact.renamed(lowered.names),

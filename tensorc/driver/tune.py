@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -27,8 +27,9 @@ from tensorc.measure.task import MeasureTask
 from tensorc.runtime.arrays import Array
 from tensorc.runtime.function import CompiledFunction
 from tensorc.schedule.replay import replay
+from tensorc.schedule.stage import STRENGTH_REDUCTION
 from tensorc.schedule.state import State
-from tensorc.schedule.steps import Step
+from tensorc.schedule.steps import PragmaStep, Step
 from tensorc.search.cost_model import CostModel, Estimate, best_available
 from tensorc.search.evolution import EvolutionOptions
 from tensorc.search.finals import FinalOptions, Finals
@@ -52,6 +53,8 @@ from tensorc.te.tensor import Tensor
 
 # The fastest few are measured again at the end: the minimum of hundreds of noisy figures flatters.
 FINALISTS = 4
+# Each of them with two ways of generating code, and the default schedule.
+CONTESTANTS = 2 * FINALISTS + 1
 # Seconds of the final rounds for each second of the search, at most.
 FINAL_SHARE = 0.15
 # The default schedule is left out of them if it is so many times slower than the best.
@@ -211,13 +214,17 @@ def tune(
         search.resume(records.earlier())
         search.run()
         # The finalists are built as `compile` builds, not as quickly as possible.
-        full = MeasureOptions(fast=False, cut_factor=0, contender_factor=0, kept=FINALISTS + 1)
+        full = MeasureOptions(fast=False, cut_factor=0, contender_factor=0, kept=CONTESTANTS)
         thorough = measure or stack.enter_context(Measurer(tasks, full)).stream
         confirm = Watched(thorough, records, is_final=True)
         longest = FINAL_SHARE * (time.monotonic() - begun)
         untuned = MeasureInput(default.steps, task.key)
         foreseen = [] if search.trials else _foreseen(search, what, default)
-        best, latency = _final(search, confirm, foreseen, untuned, task, longest)
+        dags: dict[str | None, ComputeDAG] = {
+            t.key: way.dag for way, t in zip(ways, tasks, strict=True)
+        }
+        finalists = list(_finalists(search, dags, machine))
+        best, latency = _final(search, confirm, foreseen, finalists, untuned, task, longest)
     winner = next(way for way, t in zip(ways, tasks, strict=True) if t.key == best.task)
     return TuneResult(
         best_latency=latency,
@@ -264,15 +271,30 @@ def _foreseen(search: Search, task: SearchTask, default: State) -> list[MeasureI
     return [candidate for candidate, score in search.foreseen(FINALISTS) if score > usual]
 
 
+def _finalists(
+    search: Search, dags: Mapping[str | None, ComputeDAG], target: Target
+) -> Iterator[MeasureInput]:
+    """The fastest few; for LLVM each as it is and without strength reduction."""
+    for trial in search.fastest(FINALISTS):
+        yield trial.steps
+        if target.kind == "llvm":
+            state = replay(dags[trial.steps.task], trial.steps.steps)
+            output = state[state.dag.outputs[0]]
+            for first in output.names()[:1]:
+                step = PragmaStep(output.name, first, STRENGTH_REDUCTION, 0)
+                yield replace(trial.steps, steps=(*trial.steps.steps, step))
+
+
 def _final(
     search: Search,
     watched: Watched,
     foreseen: Sequence[MeasureInput],
+    finalists: Sequence[MeasureInput],
     default: MeasureInput,
     task: MeasureTask,
     seconds: float,
 ) -> tuple[MeasureInput, float]:
-    """Measure the fastest few again, in turns, and return the winner and its latency.
+    """Measure the finalists again, in turns, and return the winner and its latency.
 
     The default schedule takes part unless it is hopelessly slow. Where nothing was measured, the
     first of the foreseen that is right is the winner, whatever its latency.
@@ -281,10 +303,9 @@ def _final(
         latency = next(iter(watched([candidate]))).latency
         if latency is not None:
             return candidate, latency
-    finalists = [trial.steps for trial in search.fastest(FINALISTS)]
     first = search.best
     if first is None or task.naive_seconds < HOPELESS * (first.latency or task.naive_seconds):
-        finalists.append(default)
+        finalists = [*finalists, default]
     finals = Finals(watched, FinalOptions(seconds=seconds))
     try:
         if search.stopped != "interrupted":

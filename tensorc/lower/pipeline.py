@@ -22,6 +22,7 @@ from tensorc.passes.hoist_invariants import hoist_invariants
 from tensorc.passes.plan_workspace import plan_workspace
 from tensorc.passes.split_prologue import split_prologue
 from tensorc.passes.vectorize_loops import vectorize_loops
+from tensorc.schedule.stage import STRENGTH_REDUCTION
 from tensorc.schedule.state import State
 from tensorc.support.errors import LoweringError
 from tensorc.support.options import DUMP_IR, VERIFY
@@ -51,11 +52,13 @@ class Lowered:
         prologue: Computes what depends on constants only, into the last parameters of `main`; None
             if there is no such thing.
         names: The tensors that parameters are, by the names of the parameters.
+        strength_reduction: Whether the code generator may reduce the strength of index arithmetic.
     """
 
     main: PrimFunc
     prologue: PrimFunc | None
     names: Mapping[str, str]
+    strength_reduction: bool = True
 
 
 def lower(state: State, target: Target, name: str = "kernel") -> PrimFunc:
@@ -92,12 +95,17 @@ def lower_split(
     dump = DUMP_IR.get()
     if prologue is not None:
         prologue = _finished(prologue, target, dump and dump / "prologue")
-    return Lowered(_finished(main, target, dump), prologue, names)
+    return Lowered(_finished(main, target, dump), prologue, names, _reduces_strength(state))
 
 
 def stages(state: State, target: Target, name: str = "kernel") -> list[tuple[str, PrimFunc]]:
     """The IR after each pass, with the name of the pass; first that of the plain loop nest."""
     return list(_run(_nest(state, target, name), target))
+
+
+def _reduces_strength(state: State) -> bool:
+    pragmas = [pragma for stage in state.stages.values() for pragma in stage.pragmas]
+    return all(value for _, key, value in pragmas if key == STRENGTH_REDUCTION)
 
 
 def _nest(state: State, target: Target, name: str) -> PrimFunc:

@@ -65,7 +65,13 @@ class Builder:
             phase = "lower"
             lowered = lower_split(state, target, constants)
             phase = "build"
-            built = build(lowered.main, target, fast=header["fast"], prologue=lowered.prologue)
+            built = build(
+                lowered.main,
+                target,
+                fast=header["fast"],
+                prologue=lowered.prologue,
+                strength_reduction=lowered.strength_reduction,
+            )
             artifact = built.renamed(lowered.names)
         except (ScheduleError, RecordError) as error:
             return failure("INSTANTIATION_ERROR", phase, error), b""

@@ -20,7 +20,12 @@ from tensorc.target import Target
 
 
 def build(
-    func: PrimFunc, target: Target, *, fast: bool = False, prologue: PrimFunc | None = None
+    func: PrimFunc,
+    target: Target,
+    *,
+    fast: bool = False,
+    prologue: PrimFunc | None = None,
+    strength_reduction: bool = True,
 ) -> Artifact:
     """Generate and compile code.
 
@@ -30,6 +35,7 @@ def build(
         fast: Compile in half the time with a code generator that does less; holds for the rest of
             the process, so it is for build workers.
         prologue: What runs once before the first call, with constants, to fill the last parameters.
+        strength_reduction: Whether LLVM may reduce the strength of index arithmetic in loops.
 
     Raises:
         BuildError: The generated code does not compile.
@@ -41,7 +47,9 @@ def build(
         case "llvm":
             kind, source = "object", llvm_text.emit_llvm(func, target, prologue)
             check = partial(_check_registers, func.name)
-            data = llvm.compile_object(source, target, fast=fast, check=check)
+            data = llvm.compile_object(
+                source, target, fast=fast, strength_reduction=strength_reduction, check=check
+            )
         case "c":
             kind, source = "shared", c.emit_c(func, target, prologue)
             data = compile_text(source, extra=_left_out(target))

@@ -15,8 +15,9 @@ from tensorc.support.optional import optional_import
 from tensorc.target import Target
 
 # Passes of the code generator that cost half the compile time and give explicit vector code
-# nothing: 0 to 3 % slower in nine kernels. For candidates, not for what a user keeps.
-_FAST_OPTIONS = ("-disable-lsr", "-disable-cgp", "-enable-misched=false")
+# nothing: 0 to 3 % slower in nine kernels. For candidates, not for what a user keeps. With them
+# goes strength reduction, which is as often a loss as a gain.
+_FAST_OPTIONS = ("-disable-cgp", "-enable-misched=false")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,12 @@ class _Linker:
 
 
 def compile_object(
-    text: str, target: Target, *, fast: bool = False, check: Callable[[str], None] | None = None
+    text: str,
+    target: Target,
+    *,
+    fast: bool = False,
+    strength_reduction: bool = True,
+    check: Callable[[str], None] | None = None,
 ) -> bytes:
     """Compile LLVM text to a relocatable object.
 
@@ -39,6 +45,8 @@ def compile_object(
         target: Gives processor and instruction sets.
         fast: Halve the compile time. Holds for all later compilations of the process, since these
             are process-wide options of LLVM: for build workers.
+        strength_reduction: Replace index arithmetic in loops by addresses that run along, unless
+            `fast`. Kernels of many arrays may be faster without, by a tenth and by more.
         check: Is shown the text after register promotion; raises to refuse it.
 
     Raises:
@@ -47,6 +55,7 @@ def compile_object(
     binding = _binding()
     if fast:
         _set_fast_options()
+    _set_strength_reduction(strength_reduction and not fast)
     machine = target_machine(*processor(target))
     try:
         module = binding.parse_assembly(text)
@@ -60,6 +69,7 @@ def compile_object(
 
 def emit_assembly(text: str, target: Target) -> str:
     """Return the assembly of LLVM text, for people and for counting spills."""
+    _set_strength_reduction(True)
     machine = target_machine(*processor(target))
     module = _binding().parse_assembly(text)
     _promote_registers(module, machine)
@@ -148,6 +158,11 @@ def _linker() -> _Linker:
 def _set_fast_options() -> None:
     for option in _FAST_OPTIONS:
         _binding().set_option("tensorc", option)
+
+
+def _set_strength_reduction(wanted: bool) -> None:
+    # An option of the process, too, but one that is read anew for each module.
+    _binding().set_option("tensorc", f"-disable-lsr={'false' if wanted else 'true'}")
 
 
 def _promote_registers(module: Any, machine: Any) -> None:

@@ -262,7 +262,9 @@ class Schedule:
             iterator: The iterator.
             key: `auto_unroll_max_step` to unroll the loops from there on inwards while they have
                 at most `value` steps; `vector_reduction`, with 1, lets the innermost loop of a
-                reduction combine its terms in any order, and so in the lanes of vectors.
+                reduction combine its terms in any order, and so in the lanes of vectors;
+                `loop_strength_reduction`, with 0, keeps LLVM from replacing the index arithmetic of
+                the whole kernel by addresses that run along, for which registers may be missing.
             value: A number of at least 0.
         """
         self.apply(PragmaStep(self._name(stage), _iterator_name(iterator), key, value))

@@ -114,7 +114,10 @@ MarkKind: TypeAlias = Literal["parallel", "vectorize", "unroll"]
 AUTO_UNROLL = "auto_unroll_max_step"
 # Combine the terms of the innermost reduction in any order, and so in the lanes of vectors.
 VECTOR_REDUCTION = "vector_reduction"
-PRAGMAS = (AUTO_UNROLL, VECTOR_REDUCTION)
+# Replace index arithmetic by addresses that run along, with 0 not. It holds for the whole kernel
+# that the loop is in, since code generators know no smaller unit.
+STRENGTH_REDUCTION = "loop_strength_reduction"
+PRAGMAS = (AUTO_UNROLL, VECTOR_REDUCTION, STRENGTH_REDUCTION)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

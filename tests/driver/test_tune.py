@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 import tensorc
+from tensorc.driver.tune import FINALISTS
 from tensorc.measure.records import Database
 from tensorc.measure.result import ErrorKind, MeasureResult
+from tensorc.schedule.stage import STRENGTH_REDUCTION
+from tensorc.schedule.steps import PragmaStep
 from tensorc.search.evolution import EvolutionOptions
 from tensorc.search.pretrained import estimates
 from tensorc.search.tuner import Search
@@ -84,6 +87,44 @@ def test_when_everything_fails_the_default_schedule_remains():
     x, y = arrays()
     assert np.allclose(result.compile()(x, y), x @ y, atol=1e-5)
     assert result.best_latency == result.default_latency
+
+
+class WithoutStrengthReduction(FakeMachine):
+    """A machine on which final programs without it are the fastest."""
+
+    def __call__(self, batch) -> Iterator[MeasureResult]:
+        for steps, result in zip((c.steps for c in batch), super().__call__(batch), strict=True):
+            yield MeasureResult((1e-7,)) if steps[-1:] and is_without(steps[-1]) else result
+
+
+def is_without(step) -> bool:
+    return isinstance(step, PragmaStep) and step.pragma == STRENGTH_REDUCTION and step.value == 0
+
+
+def test_the_fastest_compete_with_and_without_strength_reduction():
+    machine = FakeMachine()
+    tuned(machine)
+    searched, finals = machine.seen[:30], machine.seen[30:]
+    assert not any(is_without(step) for steps in searched for step in steps)
+    twins = [steps for steps in finals if steps and is_without(steps[-1])]
+    assert len(set(twins)) == FINALISTS
+    assert {steps[:-1] for steps in twins} <= set(finals)
+
+
+def test_the_code_generator_that_won_is_that_of_the_result_and_of_the_record(tmp_path):
+    path = tmp_path / "a.db"
+    result = tuned(WithoutStrengthReduction(), database=path)
+    assert is_without(result.steps[-1])
+    x, y = arrays()
+    for f in (result.compile(), tensorc.compile(matmul(), TARGET, database=path)):
+        assert "loop_strength_reduction" in f.schedule()
+        assert np.allclose(f(x, y), x @ y, atol=1e-4)
+
+
+def test_c_has_one_way_of_generating_code():
+    machine = FakeMachine()
+    tensorc.tune(matmul(), Target("c", num_cores=1), trials=8, evolution=SMALL, measure=machine)
+    assert not any(is_without(step) for steps in machine.seen for step in steps)
 
 
 def test_without_time_the_default_schedule_remains():

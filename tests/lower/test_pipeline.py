@@ -8,10 +8,11 @@ import pytest
 
 from tensorc import te
 from tensorc.lower import count_lines, lower, stages
+from tensorc.lower.pipeline import lower_split
 from tensorc.schedule.replay import initial_state, replay
-from tensorc.schedule.stage import Annotation
+from tensorc.schedule.stage import STRENGTH_REDUCTION, Annotation
 from tensorc.schedule.state import State
-from tensorc.schedule.steps import AnnotationStep, SplitStep
+from tensorc.schedule.steps import AnnotationStep, PragmaStep, SplitStep
 from tensorc.support.errors import LoweringError
 from tensorc.target import Target
 
@@ -73,3 +74,9 @@ def test_predicted_lines_grow_with_unrolling() -> None:
     steps = [SplitStep("B", "i", (8,)), AnnotationStep("B", "i.1", Annotation.UNROLL)]
     plain, unrolled = initial_state(scaled()), replay(scaled(), steps)
     assert count_lines(lower(unrolled, TARGET)) > 2 * count_lines(lower(plain, TARGET))
+
+
+@pytest.mark.parametrize(("steps", "wanted"), [((), True), ((0,), False), ((1,), True)])
+def test_a_pragma_decides_on_strength_reduction(steps: tuple[int, ...], wanted: bool) -> None:
+    pragmas = [PragmaStep("B", "i", STRENGTH_REDUCTION, value) for value in steps]
+    assert lower_split(replay(scaled(), pragmas), TARGET, ()).strength_reduction is wanted

@@ -3,12 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tensorc import te
 from tensorc.ir.parser import parse_func
+from tensorc.lower import lower
 from tensorc.runtime import llvm
 from tensorc.runtime.build import build
 from tensorc.runtime.compiler import compile_text
 from tensorc.runtime.function import CompiledFunction
 from tensorc.runtime.library import load
+from tensorc.schedule.replay import initial_state
 from tensorc.support.errors import BuildError, CodegenError, MissingDependencyError
 from tensorc.target import Target
 from tests.runtime.handmade import ADD, add_artifact, c_artifact, object_artifact
@@ -102,6 +105,15 @@ def test_a_register_tile_left_in_memory_is_refused_by_name() -> None:
 def test_a_gpu_target_is_refused() -> None:
     with pytest.raises(CodegenError, match="target 'cuda': expected 'llvm'"):
         build(parse_func(SCALE), Target("cuda"))
+
+
+def test_strength_reduction_is_a_choice_for_each_kernel() -> None:
+    x = te.placeholder((64, 64), name="x")
+    k = te.reduce_axis((0, 64), name="k")
+    sums = te.compute((64,), lambda j: te.sum(x[k, j], axis=k), name="sums")
+    func = lower(initial_state(te.ComputeDAG.from_tensors([x, sums])), Target("llvm"))
+    codes = [build(func, Target("llvm"), strength_reduction=on).data for on in (True, False, True)]
+    assert codes[0] == codes[2] != codes[1]
 
 
 def test_llvm_says_what_is_wrong_with_a_text() -> None:

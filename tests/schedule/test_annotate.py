@@ -68,7 +68,7 @@ def test_a_later_pragma_replaces_an_earlier_one(s: Schedule) -> None:
 
 
 def test_an_unknown_pragma_is_refused_with_those_there_are(s: Schedule) -> None:
-    known = "'auto_unroll_max_step', 'vector_reduction'"
+    known = "'auto_unroll_max_step', 'vector_reduction', 'loop_strength_reduction'"
     with pytest.raises(ScheduleError, match=f"expected one of {known}, got 'auto_unrol'"):
         s.pragma("C", "i", "auto_unrol", 16)
 
