@@ -11,8 +11,10 @@ import numpy as np
 from tensorc.runtime.arrays import Array
 
 # Rounding of a sum of n values in another order grows with √n; the factors leave room for the
-# polynomials of mathematical functions and for a chain of a few operations.
-_BASE, _PER_ROOT = 128.0, 16.0
+# polynomials of mathematical functions and for a chain of a few operations. Longer sums than
+# `_MOST_TERMS` are worth having in lanes or blocks only, whose errors grow no more: millions of
+# values of one sign one behind the other are off by a percent, as if part of them were missing.
+_BASE, _PER_ROOT, _MOST_TERMS = 128.0, 16.0, 2**20
 _ROUNDINGS_OF_16_BITS = 8.0
 
 
@@ -59,20 +61,23 @@ class Mismatch:
         )
 
 
-def tolerance_for(dtypes: list[np.dtype[Any]], terms: int) -> Tolerance:
+def tolerance_for(dtypes: list[np.dtype[Any]], terms: int, coarse_terms: int = 1) -> Tolerance:
     """Return the tolerance of a program.
 
     Args:
         dtypes: The types of its output and of what the output is computed from.
         terms: The most terms that one sum of it has.
+        coarse_terms: The most terms that one sum in 16 bits has.
     """
     widest = max(dtypes, key=_epsilon)
     if _epsilon(dtypes[0]) == 0.0:
         return Tolerance(0.0)
+    growth = _BASE + _PER_ROOT * math.sqrt(min(terms, _MOST_TERMS))
     if widest.itemsize > 2:
-        return Tolerance(_epsilon(widest) * (_BASE + _PER_ROOT * math.sqrt(terms)))
-    computed = float(np.finfo(np.float32).eps) * (_BASE + _PER_ROOT * math.sqrt(terms))
-    return Tolerance(_ROUNDINGS_OF_16_BITS * _epsilon(widest) + computed)
+        return Tolerance(_epsilon(widest) * growth)
+    computed = float(np.finfo(np.float32).eps) * growth
+    roundings = _ROUNDINGS_OF_16_BITS + math.sqrt(max(1, coarse_terms)) - 1
+    return Tolerance(roundings * _epsilon(widest) + computed)
 
 
 class Reference:

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -16,13 +17,14 @@ from tensorc.ir.visit import expr_affines, walk_expr
 from tensorc.lower.pipeline import lower_split
 from tensorc.measure.compare import Tolerance, tolerance_for
 from tensorc.measure.task import MeasureTask
+from tensorc.measure.wide_sums import sum_terms, with_wide_sums
 from tensorc.runtime.arrays import Array, numpy_dtype
 from tensorc.runtime.artifact import Param
 from tensorc.runtime.build import build
 from tensorc.runtime.function import CompiledFunction
 from tensorc.runtime.library import PythonKernel
 from tensorc.runtime.profiler import ProfileOptions, profile
-from tensorc.schedule.replay import initial_state
+from tensorc.schedule.replay import initial_state, replay
 from tensorc.schedule.state import State
 from tensorc.support.errors import MeasureError
 from tensorc.target import Target
@@ -46,7 +48,8 @@ def make_task(
     """Make the task that measures candidates of a computation.
 
     The right outputs are those of an untuned program, unless they are given. It is run in this
-    process: nobody searched for it.
+    process: nobody searched for it. Where it has long sums, the outputs are those of the same
+    program with sums in float64 (`wide_sums`).
 
     Args:
         dag: The computation.
@@ -69,10 +72,14 @@ def make_task(
             raise MeasureError(f"Bad input '{name}': expected one of {', '.join(arrays)}.")
         arrays[name] = np.asarray(array, order="C")
     if outputs is None or naive_seconds is None:
-        bound = {name: arrays[name] for name in constants}
-        computed, seconds = _run_untuned(state or initial_state(dag), target, params, arrays, bound)
-        outputs = computed if outputs is None else outputs
-        naive_seconds = seconds if naive_seconds is None else naive_seconds
+        untuned, exact = state or initial_state(dag), with_wide_sums(dag)
+        run = partial(_run, target=target, params=params, arrays=arrays, constants=constants)
+        if outputs is None and exact is not dag:
+            outputs, _ = run(replay(exact, untuned.steps), timed=False)
+        if outputs is None or naive_seconds is None:
+            computed, seconds = run(untuned, timed=naive_seconds is None)
+            outputs = computed if outputs is None else outputs
+            naive_seconds = seconds if naive_seconds is None else naive_seconds
     arrays.update((name, np.asarray(array, order="C")) for name, array in outputs.items())
     missing = [param.name for param in params if param.name not in arrays]
     if missing:
@@ -140,26 +147,32 @@ def tolerances_of(dag: ComputeDAG, params: Sequence[Param]) -> tuple[Tolerance, 
     terms = max(
         (math.prod(int(extent) for _, extent in op.reduce_axes) for op in dag.ops), default=1
     )
-    return tuple(tolerance_for([numpy_dtype(p.dtype), *computed], terms) for p in params)
+    coarse = max(
+        (sum_terms(op) for op in dag.ops if any(t.is_float and t.bits == 16 for t in op.dtypes)),
+        default=1,
+    )
+    return tuple(tolerance_for([numpy_dtype(p.dtype), *computed], terms, coarse) for p in params)
 
 
-def _run_untuned(
+def _run(
     state: State,
+    *,
     target: Target,
     params: Sequence[Param],
     arrays: Mapping[str, Array],
-    constants: Mapping[str, Array],
+    constants: Sequence[str],
+    timed: bool,
 ) -> tuple[dict[str, Array], float]:
-    """Outputs and time of a program."""
-    lowered = lower_split(state, target, constants)
+    """Outputs of a program by name, and its time: that of the one call unless it is `timed`."""
+    bound = {name: arrays[name] for name in constants}
+    lowered = lower_split(state, target, bound)
     artifact = build(lowered.main, target, prologue=lowered.prologue).renamed(lowered.names)
-    function = CompiledFunction(artifact, constants=constants, threads=target.num_cores)
-    free = [p.name for p in params if not p.is_output and p.name not in constants]
-    inputs = [arrays[name] for name in free]
+    function = CompiledFunction(artifact, constants=bound, threads=target.num_cores)
+    inputs = [arrays[p.name] for p in params if not p.is_output and p.name not in bound]
     start = time.perf_counter()
     result = function(*inputs)
     seconds = time.perf_counter() - start
-    if not isinstance(function.kernel, PythonKernel):
+    if timed and not isinstance(function.kernel, PythonKernel):
         seconds = min(seconds, profile(function, *inputs, options=_QUICK).seconds)
     names = [param.name for param in params if param.is_output]
     values = result if isinstance(result, tuple) else (result,)

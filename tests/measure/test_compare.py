@@ -106,3 +106,10 @@ def test_a_missing_term_of_a_long_sum_is_not_within_the_tolerance() -> None:
     in_order = np.cumsum(a[:, None, :] * b[None, :, :], axis=2, dtype=np.float32)[:, :, -1]
     assert reference.compare(in_order) is None
     assert reference.compare(a[:, :-1] @ b[:, :-1].T) is not None
+
+
+def test_the_tolerance_of_sums_stops_growing_and_sums_in_16_bits_have_their_own() -> None:
+    f16 = np.dtype(np.float16)
+    assert tolerance_for([F32, F32], 2**24) == tolerance_for([F32, F32], 2**20)
+    wide, coarse = (tolerance_for([f16, f16, F32], 4096, n).relative for n in (1, 4096))
+    assert 8 * wide < coarse < 10 * wide
