@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
@@ -18,6 +20,8 @@ from tensorc.target import Target
 # nothing: 0 to 3 % slower in nine kernels. For candidates, not for what a user keeps. With them
 # goes strength reduction, which is as often a loss as a gain.
 _FAST_OPTIONS = ("-disable-cgp", "-enable-misched=false")
+# LLVM's options are those of the process: held from setting one until the code is there.
+_OPTIONS = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +57,6 @@ def compile_object(
         BuildError: LLVM refuses the text.
     """
     binding = _binding()
-    if fast:
-        _set_fast_options()
-    _set_strength_reduction(strength_reduction and not fast)
     machine = target_machine(*processor(target))
     try:
         module = binding.parse_assembly(text)
@@ -64,16 +65,17 @@ def compile_object(
     _promote_registers(module, machine)
     if check is not None:
         check(str(module))
-    return bytes(machine.emit_object(module))
+    with _options(fast=fast, strength_reduction=strength_reduction and not fast):
+        return bytes(machine.emit_object(module))
 
 
 def emit_assembly(text: str, target: Target) -> str:
     """Return the assembly of LLVM text, for people and for counting spills."""
-    _set_strength_reduction(True)
     machine = target_machine(*processor(target))
     module = _binding().parse_assembly(text)
     _promote_registers(module, machine)
-    return str(machine.emit_assembly(module))
+    with _options():
+        return str(machine.emit_assembly(module))
 
 
 def link_object(data: bytes, entry: str, symbols: dict[str, int]) -> tuple[int, Any]:
@@ -160,9 +162,21 @@ def _set_fast_options() -> None:
         _binding().set_option("tensorc", option)
 
 
-def _set_strength_reduction(wanted: bool) -> None:
-    # An option of the process, too, but one that is read anew for each module.
-    _binding().set_option("tensorc", f"-disable-lsr={'false' if wanted else 'true'}")
+@contextmanager
+def _options(*, fast: bool = False, strength_reduction: bool = True) -> Iterator[None]:
+    """Generate code by these options inside, while no other thread does by others."""
+    with _OPTIONS:
+        if fast:
+            _set_fast_options()
+        if strength_reduction:
+            yield
+            return
+        # Read anew for each module, and set back: others generate code in this process, too.
+        _binding().set_option("tensorc", "-disable-lsr=true")
+        try:
+            yield
+        finally:
+            _binding().set_option("tensorc", "-disable-lsr=false")
 
 
 def _promote_registers(module: Any, machine: Any) -> None:

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from tensorc import te
+from tensorc.codegen.llvm import emit_llvm
+from tensorc.ir.func import PrimFunc
 from tensorc.ir.parser import parse_func
 from tensorc.lower import lower
 from tensorc.runtime import llvm
@@ -107,13 +112,51 @@ def test_a_gpu_target_is_refused() -> None:
         build(parse_func(SCALE), Target("cuda"))
 
 
-def test_strength_reduction_is_a_choice_for_each_kernel() -> None:
+def column_sums() -> PrimFunc:
+    """A kernel of other code with strength reduction than without."""
     x = te.placeholder((64, 64), name="x")
     k = te.reduce_axis((0, 64), name="k")
     sums = te.compute((64,), lambda j: te.sum(x[k, j], axis=k), name="sums")
-    func = lower(initial_state(te.ComputeDAG.from_tensors([x, sums])), Target("llvm"))
+    return lower(initial_state(te.ComputeDAG.from_tensors([x, sums])), Target("llvm"))
+
+
+def test_strength_reduction_is_a_choice_for_each_kernel() -> None:
+    func = column_sums()
     codes = [build(func, Target("llvm"), strength_reduction=on).data for on in (True, False, True)]
     assert codes[0] == codes[2] != codes[1]
+
+
+def test_threads_that_compile_leave_one_another_their_choice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    func, binding = column_sums(), llvm._binding()
+    set_option = binding.set_option
+
+    def set_slowly(name: str, option: str) -> None:
+        set_option(name, option)
+        time.sleep(0.02)  # the other thread sets its own
+
+    def code(on: bool) -> bytes:
+        return build(func, Target("llvm"), strength_reduction=on).data
+
+    alone = {on: code(on) for on in (True, False)}
+    monkeypatch.setattr(binding, "set_option", set_slowly)
+    choices = [True, False] * 8
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(code, choices)) == [alone[on] for on in choices]
+
+
+def test_others_who_use_llvm_do_not_get_the_choice_of_the_last_kernel() -> None:
+    text, target, promoted = emit_llvm(column_sums(), Target("llvm")), Target("llvm"), list[str]()
+    kept = llvm.compile_object(text, target, check=promoted.append)
+    machine = llvm.target_machine(*llvm.processor(target))
+
+    def code_of_others() -> bytes:
+        return bytes(machine.emit_object(llvm._binding().parse_assembly(promoted[0])))
+
+    before = code_of_others()
+    assert llvm.compile_object(text, target, strength_reduction=False) != kept
+    assert code_of_others() == before
 
 
 def test_llvm_says_what_is_wrong_with_a_text() -> None:
