@@ -17,15 +17,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from tensorc.runtime.machine import bandwidth, fma_latency, fma_peak, vector_bytes
+from tensorc.runtime.machine import (
+    bandwidth,
+    bytes_past_caches,
+    fma_latency,
+    fma_peak,
+    vector_bytes,
+)
 from tensorc.support import host, options
 from tensorc.support.errors import MeasureError
 
 # Of the file, and of what its figures mean.
-VERSION: Final = 1
+VERSION: Final = 2
 _FLOAT_BYTES: Final = 4
 _ROUNDS: Final = 8
-_MOST_MEMORY: Final = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +76,14 @@ def measure_core(*, seconds: float = 0.02) -> CoreFigures:
 
 
 def _sizes() -> tuple[int, int, int, int]:
-    """Bytes that lie within each cache, and outside of all; of a level that is missing the next."""
-    caches = host.caches()
-    last = max(caches.l1, caches.l2, caches.l3)
-    memory = min(_MOST_MEMORY, max(32 << 20, 4 * last))
-    third = max(2 * caches.l2, caches.l3 // 4) if caches.l3 else memory
+    """Bytes that lie within each cache, and outside of all; of a level that is missing the next.
+
+    A third cache of which half lies within the second, as a small share of a large one may, counts
+    as missing.
+    """
+    caches, memory = host.caches(), bytes_past_caches()
+    third = min(max(2 * caches.l2, caches.l3 // 4), caches.l3 // 2)
+    third = third if third > caches.l2 else memory
     return caches.l1 // 2, caches.l2 // 2 or third, third, memory
 
 
@@ -100,14 +108,15 @@ def read(path: Path, header: Mapping[str, object] | None = None) -> CoreFigures:
         OSError: The file cannot be read.
         MeasureError: It is damaged, of another version, or has not the header that is expected.
     """
+    text = path.read_bytes()
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(text)
         first, second, third = map(float, data["beyond"])
         wanted = {"version": VERSION, **(header or {})}
         figures = CoreFigures(float(data["latency"]), float(data["load"]), (first, second, third))
         if {name: data[name] for name in wanted} == wanted:
             return figures
-    except (ValueError, TypeError, KeyError) as error:
+    except Exception as error:  # whatever a damaged file makes of a parser
         raise MeasureError(f"Bad file '{path}': expected figures of a core, {error!r}.") from error
     raise MeasureError(f"Bad file '{path}': expected figures with the header {wanted}.")
 

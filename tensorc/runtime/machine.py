@@ -12,6 +12,7 @@ from tensorc.support.errors import MeasureError
 
 Traffic: TypeAlias = Literal["read", "write"]
 
+# Enough, unless twice the last cache is more.
 _MOST_MEMORY = 256 << 20
 
 
@@ -123,6 +124,13 @@ def measure_machine(threads: int | None = None, *, seconds: float = 0.05) -> Mac
     )
 
 
+def bytes_past_caches(threads: int = 1) -> int:
+    """Return the bytes, for each thread, that lie well outside of all caches."""
+    caches = host.caches()
+    last = max(caches.l3, caches.l2, caches.l1)
+    return max(32 << 20, 2 * last // threads, min(_MOST_MEMORY, 4 * last // threads))
+
+
 def _levels(threads: int) -> Iterator[tuple[str, int]]:
     """Sizes that lie well within a level, and well outside the one before."""
     caches = host.caches()
@@ -131,8 +139,7 @@ def _levels(threads: int) -> Iterator[tuple[str, int]]:
         yield "L2", caches.l2 // 2
     if caches.l3:
         yield "L3", max(caches.l2 * 2, caches.l3 // 2 // threads)
-    last = max(caches.l3, caches.l2, caches.l1)
-    yield "memory", min(_MOST_MEMORY, max(32 << 20, 4 * last // threads))
+    yield "memory", bytes_past_caches(threads)
 
 
 def _checked(figure: float, threads: int, nbytes: int) -> float:

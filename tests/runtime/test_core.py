@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tensorc.runtime import core
 from tensorc.runtime.core import CoreFigures, file_of, keep, kept, measure_core, read
 from tensorc.support import host
 from tensorc.support.errors import MeasureError
 
+KIB, MIB = 1 << 10, 1 << 20
 FIGURES = CoreFigures(8.0, 1.0, (48.0, 24.0, 6.5))
 
 
@@ -29,6 +31,34 @@ def test_a_core_is_measured_in_multiply_adds() -> None:
     assert max(found.beyond) < 1000.0
 
 
+@pytest.mark.parametrize(
+    ("caches", "sizes"),
+    [
+        # The processor that the prior was fitted on.
+        ((32 * KIB, MIB, 32 * MIB), (16 * KIB, 512 * KIB, 8 * MIB, 128 * MIB)),
+        ((48 * KIB, 2 * MIB, 504 * MIB), (24 * KIB, MIB, 126 * MIB, 1008 * MIB)),
+        ((48 * KIB, 2 * MIB, 6 * MIB), (24 * KIB, MIB, 3 * MIB, 32 * MIB)),
+        # Half of the third lies within the second.
+        ((48 * KIB, 2 * MIB, 3 * MIB), (24 * KIB, MIB, 32 * MIB, 32 * MIB)),
+        ((32 * KIB, MIB, 0), (16 * KIB, 512 * KIB, 32 * MIB, 32 * MIB)),
+        ((32 * KIB, 0, 0), (16 * KIB, 32 * MIB, 32 * MIB, 32 * MIB)),
+    ],
+)
+def test_each_figure_is_read_from_its_own_level(
+    caches: tuple[int, int, int], sizes: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_from: list[int] = []
+
+    def bandwidth(nbytes: int, *, seconds: float) -> float:
+        read_from.append(nbytes)
+        return seconds
+
+    monkeypatch.setattr(host, "caches", lambda: host.Caches(64, *caches))
+    monkeypatch.setattr(core, "bandwidth", bandwidth)
+    measure_core(seconds=1e-4)
+    assert tuple(read_from[:4]) == sizes
+
+
 def test_what_is_kept_is_found_again_for_these_vectors_only() -> None:
     assert kept(64) is None
     path = keep(FIGURES, 64)
@@ -41,12 +71,13 @@ def test_what_is_kept_is_found_again_for_these_vectors_only() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"version": 0},
+        {"version": 1},  # memory may have been measured within a large cache
         {"processor": "another"},
         {"vector_bytes": 32},
         {"load": 0.0},
         {"latency": math.nan},
         {"latency": "much"},
+        {"latency": 10**400},
         {"beyond": [1.0, 2.0]},
         {"beyond": None},
     ],
@@ -57,9 +88,11 @@ def test_an_old_or_damaged_file_counts_as_not_measured(change: dict[str, object]
     assert kept(64) is None
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "\0"])
-def test_a_file_that_was_cut_off_counts_as_not_measured(text: str) -> None:
-    keep(FIGURES, 64).write_text(text)
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"[]", b"{}", b"\0", b"\xff\xfe\xfd", b"[" * 100_000, b"9" * 100_000]
+)
+def test_a_file_that_was_cut_off_or_is_none_counts_as_not_measured(text: bytes) -> None:
+    keep(FIGURES, 64).write_bytes(text)
     assert kept(64) is None
     with pytest.raises(MeasureError, match=r"Bad file '.*core-.*': expected figures of a core"):
         read(file_of(64))
