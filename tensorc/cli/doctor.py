@@ -83,6 +83,8 @@ def doctor(threads: int | None, quick: bool, again: bool) -> None:
     What the search has to know of this processor is measured the first time, and kept. Ends with
     what is missing and how to get it; the exit code is 1 if a kernel cannot be compiled.
     """
+    if quick and again:
+        raise click.UsageError("'--again' measures, '--quick' does not: expected one of them.")
     console = standard_console()
     _section(console, "Software", list(_software()))
     _section(console, "Machine", list(_machine()))
@@ -161,7 +163,7 @@ def _figures(machine: MachineFigures) -> Iterator[tuple[str, str]]:
 def _known_to_the_search(quick: bool, again: bool) -> Iterator[tuple[str, str]]:
     """The figures of a core, which are measured once unless that is wanted `again`."""
     width = vector_bytes()
-    core = None if again and not quick else kept(width)
+    core = None if again else kept(width)
     if core is None and quick:
         yield "a core", "not measured: without '--quick' it is, and kept for the tuner"
         return
@@ -175,7 +177,11 @@ def _known_to_the_search(quick: bool, again: bool) -> Iterator[tuple[str, str]]:
             return
     yield from _core(core)
     yield "kept in", str(file_of(width))
-    yield "used by", "the tuner, whose first estimate of what is fast is made for such a core"
+    yield (
+        "used by",
+        f"the tuner, for what it first holds to be fast on this processor with vectors of {width} "
+        "bytes; other targets do not read it",
+    )
 
 
 def _core(core: CoreFigures) -> Iterator[tuple[str, str]]:

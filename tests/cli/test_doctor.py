@@ -77,7 +77,8 @@ def test_what_the_search_has_to_know_is_measured_once_and_kept(
     text = examined()
     assert "takes the time of 4.0 that do not wait" in text
     assert "40.0 past L1, 20.0 past L2, 6.50 past L3" in text
-    assert "used by the tuner" in text
+    assert "used by the tuner, for what it first holds to be fast" in text
+    assert f"with vectors of {vector_bytes()} bytes; other targets do not read it" in text
     assert kept(vector_bytes()) == measured[0]
     assert "takes the time of 4.0 that do not wait" in examined()
     assert len(measured) == 1
@@ -89,5 +90,12 @@ def test_the_quick_doctor_measures_nothing_for_the_search(measured: list[CoreFig
     assert "a core not measured" in examined("--quick")
     assert not measured
     keep(CoreFigures(9.0, 1.0, (40.0, 20.0, 6.5)), vector_bytes())
-    assert "takes the time of 9.0" in examined("--quick", "--again")
+    assert "takes the time of 9.0" in examined("--quick")
+    assert not measured
+
+
+def test_measuring_again_and_not_at_all_exclude_each_other(measured: list[CoreFigures]) -> None:
+    result = CliRunner().invoke(main, ["doctor", "--quick", "--again"])
+    assert result.exit_code == 2
+    assert "'--again' measures, '--quick' does not: expected one of them." in result.output
     assert not measured
