@@ -278,7 +278,12 @@ def evaluate(prior: Prior, known: Sequence[Group], others: Sequence[Group]) -> N
 @click.option("--judge", multiple=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--evaluate/--no-evaluate", "wanted", default=True, show_default=True)
 @click.option("--threads", multiple=True, type=int, default=(1,), show_default=True)
-@click.option("--core", type=click.Path(exists=True, path_type=Path), help="See above.")
+@click.option(
+    "--core",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File that `tensorc doctor` keeps on the machine that measured RECORDS, unless that is "
+    "the processor that the prior was fitted on.",
+)
 def main(
     records: tuple[Path, ...],
     output: Path | None,
@@ -288,7 +293,8 @@ def main(
     core: Path | None,
 ) -> None:
     """Train a model on RECORDS and say how well it does on what it has not seen."""
-    prior = Prior.of(PROBED, None if core is None else read(core))
+    width = {"vector_bytes": PROBED.vector_bytes}
+    prior = Prior.of(PROBED, None if core is None else read(core, width))
     assert prior is not None
     known = [group for group in groups(records) if group.threads in threads]
     others = [group for group in groups(judge) if group.threads in threads]

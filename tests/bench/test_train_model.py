@@ -13,9 +13,11 @@ from bench.random_shapes import drawn
 from bench.recorded import Group, groups
 from bench.train_model import PROBED, judged, probes, trained
 from tensorc.measure.records import Database
+from tensorc.runtime.core import CoreFigures, keep
 from tensorc.search.pretrained import shipped_model, unpack
 from tensorc.search.prior import Prior
 from tensorc.space.features.names import FEATURE_NAMES
+from tensorc.support.errors import MeasureError
 from tensorc.target import Target
 
 PRIOR = Prior(16, 32)
@@ -57,6 +59,15 @@ def test_records_of_random_shapes_become_groups_and_a_model(tmp_path: Path) -> N
     run = CliRunner().invoke(train_model.main, arguments, catch_exceptions=False)
     assert f"{len(group.seconds)} records of 1 tasks" in run.output
     unpack(output.read_bytes(), PRIOR)
+
+
+def test_figures_of_a_core_with_other_vectors_are_refused(tmp_path: Path) -> None:
+    records, width = tmp_path / "records.db", PROBED.vector_bytes
+    Database(records).close()
+    core = keep(CoreFigures(4.0, 1.0, (32.0, 27.0, 4.4)), width // 2)
+    run = CliRunner().invoke(train_model.main, [str(records), "--core", str(core)])
+    assert isinstance(run.exception, MeasureError)
+    assert f"'vector_bytes': {width}" in str(run.exception)
 
 
 @pytest.mark.skipif(shipped_model() is None, reason="the package comes without a model")
