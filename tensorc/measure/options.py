@@ -19,10 +19,13 @@ class MeasureOptions:
         run_limit: Seconds after which a run is given up; None to derive it from the naive program.
         naive_factor: The derived limit in multiples of the naive program's time.
         least_limit: The derived limit is no less than so many seconds.
-        cut_factor: A candidate so many times slower than the best so far is timed no longer than it
-            takes to see that; 0 to time each in full.
-        contender_factor: The same of candidates that are this much slower, whose windows are short;
-            0 to time each until windows agree. For a figure to be wrong all are disturbed alike.
+        cut_factor: A candidate so many times slower than the best so far is clearly slow: its
+            timing ends as for `contender_factor`, and without a window if a single call is longer
+            than one and the core had time to wake up; 0 for none.
+        contender_factor: A candidate so many times slower than the best so far is of no interest:
+            once a few windows have shown it, and the last was not the fastest, its timing ends; 0
+            to time each until windows agree. Its figure is too high only if each of these windows
+            was disturbed.
         kept: How many built candidates are kept, so that they need not be built again.
         overlap: Whether to build while a candidate runs; None to do so if cores are left for it,
             as long as that is quicker than building on all cores in between.

@@ -31,7 +31,8 @@ class ProfileOptions:
         agreeing: Windows that have to agree with the fastest.
         tolerance: What counts as agreement, as a fraction.
         cutoff: Seconds beyond which a kernel is clearly slow, and its timing ends as for
-            `contender`; at once if a single call is longer than a window. 0 for none.
+            `contender`; without a window if a single call is longer than one and the core had time
+            to wake up. 0 for none.
         contender: Seconds beyond which a kernel is of no interest: once `few` windows have shown
             that, and the last was not the fastest, the timing ends; 0 for none.
         few: Windows that show it.

@@ -16,8 +16,10 @@ typedef struct {
     double tolerance;     /* … within this fraction */
     double window;        /* aimed length of a window in seconds */
     double budget;        /* stop after so many seconds */
-    double cutoff;        /* of a slower kernel `few` windows will do; 0 for none */
-    double contender;     /* of a slower kernel `few` windows will do; 0 for none */
+    double cutoff;        /* of a slower kernel `few` windows will do, and none if a single call is
+                             longer than a window and a core has had time to wake up; 0 for none */
+    double contender;     /* of a slower kernel `few` windows, the last not the fastest, will do; 0
+                             for none */
     int32_t few;
     int64_t flush_bytes;  /* memory to read between calls; 0 for none */
     int32_t counters;     /* whether to read hardware counters */
