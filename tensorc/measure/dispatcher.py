@@ -29,12 +29,12 @@ from tensorc.measure.options import MeasureOptions
 from tensorc.measure.process import Assignment, Role, Template, WorkerProcess, signal_name
 from tensorc.measure.result import ErrorKind, MeasureInput, MeasureResult
 from tensorc.measure.task import MeasureTask
+from tensorc.measure.turns import Turns, Work
 from tensorc.schedule.json import steps_to_json
 from tensorc.schedule.steps import Step
 from tensorc.support.errors import MeasureError
 
 _AHEAD = 2  # candidates in a worker's queue
-_BLOCK = 8  # candidates built before running, where the two must not overlap
 _MOST_LOST = 3
 _LAST_RESORT = 5.0
 
@@ -52,24 +52,6 @@ class Job:
     data: bytes = b""
     build_seconds: float = 0.0
     crashes: int = 0
-
-
-@dataclass(slots=True)
-class _Spent:
-    """Seconds that candidates took."""
-
-    total: float = 0.0
-    count: int = 0
-
-    @property
-    def mean(self) -> float:
-        """Of one candidate; 0 while too few are known."""
-        return self.total / self.count if self.count >= _BLOCK else 0.0
-
-    def add(self, seconds: float) -> None:
-        """Count one more candidate."""
-        self.total += seconds
-        self.count += 1
 
 
 class Dispatcher:
@@ -100,9 +82,8 @@ class Dispatcher:
         self._best: dict[str, float] = {}
         self._kept: dict[tuple[str, tuple[Step, ...]], tuple[Mapping[str, Any], bytes]] = {}
         self._lost_in_a_row = 0
-        self._is_running = False
-        self._threads = max((task.target.num_cores for task, _ in tasks.values()), default=1)
-        self._spent = {"build": _Spent(), "run": _Spent()}
+        threads = max((task.target.num_cores for task, _ in tasks.values()), default=1)
+        self._turns = Turns(options, threads)
         self._selector = selectors.DefaultSelector()
         self._bell, self._ear = socket.socketpair()
         self._bell.setblocking(False)
@@ -199,18 +180,8 @@ class Dispatcher:
 
     def _dispatch(self, template: Template) -> None:
         """Fill the queues of the workers."""
-        build, run = (self._spent[role].mean for role in ("build", "run"))
-        overlap = self._options.overlaps(self._threads, build, run)
-        may_build, may_run = (True, True) if overlap else self._turns()
-        if self._to_build and may_build and not self._builders:
-            count = self._options.builder_count()
-            self._builders = [self._start(template, "build") for _ in range(count)]
-        beside = self._options.builders_beside(self._threads)
-        builders = self._builders[:beside] if overlap else self._builders
-        while may_build and self._to_build:
-            builder = min(builders, key=lambda worker: len(worker.queue))
-            if len(builder.queue) >= _AHEAD:
-                break
+        most, may_run = self._turns.advance(self._work())
+        while self._to_build and (builder := self._free_builder(template, most)):
             self._send_build(builder, self._to_build.popleft())
         while may_run and self._to_run and self._runner and len(self._runner.queue) < _AHEAD:
             self._send_run(self._runner, self._to_run.popleft())
@@ -220,16 +191,23 @@ class Dispatcher:
                 events |= selectors.EVENT_WRITE
             self._selector.modify(worker.channel, events, worker)
 
-    def _turns(self) -> tuple[bool, bool]:
-        """Whether builds may begin now, and whether runs may, where not both may."""
-        building = any(worker.queue for worker in self._builders)
-        running = self._runner is not None and bool(self._runner.queue)
-        if self._is_running and not running and not self._to_run:
-            self._is_running = False
-        elif not self._is_running and (len(self._to_run) >= _BLOCK or not self._to_build):
-            self._is_running = not building
-            return False, self._is_running
-        return not self._is_running, self._is_running
+    def _work(self) -> Work:
+        """Where the candidates are."""
+        return Work(
+            len(self._to_build),
+            len(self._to_run),
+            any(worker.queue for worker in self._builders),
+            self._runner is not None and bool(self._runner.queue),
+        )
+
+    def _free_builder(self, template: Template, most: int) -> WorkerProcess | None:
+        """One of the first `most` builders with room in its queue, started if all are busy."""
+        builders = self._builders[:most]
+        free = min(builders, key=lambda worker: len(worker.queue), default=None)
+        if (free is None or free.queue) and len(builders) < most:
+            free = self._start(template, "build")
+            self._builders.append(free)
+        return free if free is not None and len(free.queue) < _AHEAD else None
 
     def _send_build(self, builder: WorkerProcess, job: Job) -> None:
         key = job.task.key
@@ -306,7 +284,7 @@ class Dispatcher:
 
     def _built(self, job: Job, header: Mapping[str, Any], data: bytes) -> None:
         job.build_seconds = header["build_seconds"]
-        self._spent["build"].add(job.build_seconds)
+        self._turns.built.add(job.build_seconds)
         if header["error"] != ErrorKind.NONE.value:
             self._answer(job, _failed(header))
             return
@@ -317,7 +295,7 @@ class Dispatcher:
 
     def _ran(self, job: Job, header: Mapping[str, Any]) -> None:
         run_seconds = header["run_seconds"]
-        self._spent["run"].add(run_seconds)
+        self._turns.ran.add(run_seconds)
         if header["error"] != ErrorKind.NONE.value:
             self._answer(job, replace(_failed(header), run_seconds=run_seconds))
             return

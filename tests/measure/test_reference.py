@@ -8,9 +8,7 @@ from tensorc.measure.measurer import Measurer
 from tensorc.measure.options import MeasureOptions
 from tensorc.measure.reference import make_inputs, make_task, params_of_dag
 from tensorc.measure.result import ErrorKind, MeasureInput
-from tensorc.runtime.profiler import ProfileOptions
 from tensorc.schedule.steps import AnnotationStep, SplitStep
-from tensorc.support import host
 from tensorc.support.errors import MeasureError
 from tensorc.target import Target
 from tensorc.te.dag import ComputeDAG
@@ -129,17 +127,3 @@ def test_arrays_without_dimensions_stay_so() -> None:
     task = make_task(dag, TARGET, inputs={"A": np.array(0.5, np.float32)})
     assert [array.shape for array in task.arrays] == [(), (), ()]
     assert task.arrays[2] == task.arrays[0] + task.arrays[1]
-
-
-def test_long_builds_of_short_runs_are_spread_over_all_cores(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(host, "usable_cores", lambda: 2)
-    batch = [MeasureInput((SplitStep("C", "i", (1 + i % 7,)),)) for i in range(24)]
-    short = ProfileOptions(window=1e-6, budget=1e-6, max_windows=1)
-    with Measurer(make_task(matmul(), TARGET), MeasureOptions(profile=short)) as measurer:
-        results = measurer.measure(batch)
-        assert measurer._dispatcher is not None
-        busy = [bool(builder.tasks) for builder in measurer._dispatcher._builders]
-    assert all(result.error is ErrorKind.NONE for result in results)
-    assert busy == [True, True]  # one of them waits as long as a build hides behind a run
