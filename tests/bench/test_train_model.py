@@ -61,7 +61,10 @@ def test_records_of_random_shapes_become_groups_and_a_model(tmp_path: Path) -> N
     unpack(output.read_bytes(), PRIOR)
 
 
-def test_figures_of_a_core_with_other_vectors_are_refused(tmp_path: Path) -> None:
+def test_figures_of_a_core_with_other_vectors_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TENSORC_CACHE_DIR", str(tmp_path))
     records, width = tmp_path / "records.db", PROBED.vector_bytes
     Database(records).close()
     core = keep(CoreFigures(4.0, 1.0, (32.0, 27.0, 4.4)), width // 2)
