@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tensorc.arith.sizes import Size
-from tensorc.ir.expr import Read
 from tensorc.schedule.location import attached
 from tensorc.schedule.relations import extents
 from tensorc.schedule.stage import (
@@ -37,6 +36,7 @@ from tensorc.space.inquiries import has_reduce, readers
 from tensorc.space.nests import homes, nest_loops, outer_loops
 from tensorc.space.strides import contiguous_run, read_strides, walks_rows
 from tensorc.space.task import SearchTask
+from tensorc.te.dag import HOLDS_RESULTS
 
 UNROLL_STEPS = (0, 16, 64, 512)
 # A stage with fewer operations than this may be faster on one core.
@@ -153,12 +153,11 @@ def _locate(draft: Draft, name: str, *, whole: bool) -> Draft:
 
 
 def _is_gathered(draft: Draft, name: str, target: str) -> bool:
-    """Whether a stage is computed for one that only holds results, such as this, for others.
+    """Whether a stage is computed for one that is made to hold results, such as this, for others.
 
     Where the place of another reader is open, its own place is too.
     """
-    body = draft.op(target).body
-    if len(body) == 1 or draft.op(target).reducer or not all(isinstance(e, Read) for e in body):
+    if not draft.op(target).attr(HOLDS_RESULTS):
         return False
     places = [draft.stage(r).location for r in readers(draft, name) if r != target]
     return all(isinstance(p, AtLevel) and isinstance(p.level, int) for p in places)

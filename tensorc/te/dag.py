@@ -32,6 +32,9 @@ from tensorc.te.tensor import Operation, Tensor
 _REDUCTION_SIGNS = {"sum": "+=", "prod": "*=", "max": "max=", "min": "min="}
 # The attribute of an operation that names the axes at which it reads constant matrices.
 CONST_TENSOR_INDICES: Final = "auto_scheduler_simplify_const_tensor_indices"
+# The attribute of an operation that only holds results for others: what it reads is computed right
+# before it, in its loops.
+HOLDS_RESULTS: Final = "holds_results"
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,7 +42,8 @@ class Op:
 
     `attrs` carries annotations, among them Ansor's `auto_scheduler_always_unroll_inner`,
     `auto_scheduler_no_split_at_inner`, `auto_scheduler_simplify_const_tensor_indices` (names of
-    axes), `FLOP`, and `layout_free_placeholders`.
+    axes), `FLOP`, `layout_free_placeholders`, and `holds_results` (what it reads is computed right
+    before it).
     """
 
     name: str

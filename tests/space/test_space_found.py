@@ -103,3 +103,24 @@ def test_a_single_element_without_a_reduction_is_not_factored(rules: str) -> Non
         (1, 1), lambda i, j: te.select(A[i + 1] < B[j], A[2] * B[j], A[i] * B[3]), name="C"
     )
     assert sampled([A, B, C], rules)
+
+
+@pytest.mark.parametrize("mirrored", [True, False])
+def test_what_an_output_reads_as_it_is_has_the_places_of_what_it_computes_with(
+    mirrored: bool,
+) -> None:
+    def places(scale: float | None) -> list[tuple[int, ...]]:
+        A = te.placeholder((64, 32, 64), name="A")
+        k = te.reduce_axis((0, 32), name="k")
+        R = te.compute((64, 64), lambda i, j: te.sum(A[i, k, j], axis=k), name="R")
+
+        def body(j: te.Expr, i: te.Expr) -> tuple[te.Expr, ...]:
+            found = (R[i, j], R[63 - i, j] if mirrored else R[i, j])
+            return found if scale is None else tuple(x * scale for x in found)
+
+        found = sampled([A, *te.compute((64, 64), body, name="P")], "default")
+        choices = (c for space in found for c in space.columns.choices)
+        return [c.options for c in choices if (c.stage, c.what) == ("R", "location")]
+
+    assert places(None) == places(2.0)
+    assert places(None)

@@ -15,7 +15,6 @@ arXiv 1805.02867); the sums of squares have no terms that cancel (Chan, Golub an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,15 +62,18 @@ class Chain:
         return _combines(self.first, "+")
 
 
-def chains(dag: ComputeDAG) -> Iterator[Chain]:
-    """Yield the chains of a program, in the order of their first reductions."""
-    for op in dag.ops:
-        if not _reduces(op, "max") and not _reduces(op, "+"):
-            continue
-        behind = _behind(dag, op.name)
-        found = [f for other in dag.ops if (f := _follower(dag, op, other, behind)) is not None]
-        if found:
-            yield Chain(op, tuple(found))
+def may_begin(op: Op) -> bool:
+    """Whether it is a reduction that a chain may begin with."""
+    return _reduces(op, "max") or _reduces(op, "+")
+
+
+def chain_of(dag: ComputeDAG, first: Op) -> Chain | None:
+    """The chain that begins with a reduction; None if no sum needs its result in such a way."""
+    if not may_begin(first):
+        return None
+    behind = _behind(dag, first.name)
+    found = [f for other in dag.ops if (f := _follower(dag, first, other, behind)) is not None]
+    return Chain(first, tuple(found)) if found else None
 
 
 def written_into(e: Expr, producer: Op) -> Expr:

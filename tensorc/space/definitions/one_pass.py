@@ -15,11 +15,15 @@ between the two reductions is computed again where others read it, and not kept.
 It pays where the terms of an element, and what else is kept of each of them, do not fit the caches:
 each is then read once less. From the last cache they come as fast as they are computed with. Of
 parts that have no finite element the lowest number is the reference.
+
+All such reductions of a program are one definition: each with and without the others would be many,
+of the same error, for a search that has to measure them all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+import math
+from collections.abc import Collection, Container, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -27,22 +31,23 @@ from tensorc import te
 from tensorc.arith.affine import substitute_expr
 from tensorc.ir.affine import variable
 from tensorc.ir.expr import BinaryOp, Const, Expr, Read, Select, dtype_of
-from tensorc.ir.visit import rewrite_expr
+from tensorc.ir.visit import rewrite_expr, walk_expr
 from tensorc.space.definitions.chains import (
     COUNT,
     PARTIAL,
     REFERENCE,
     Chain,
-    chains,
+    chain_of,
+    may_begin,
     with_values,
     written_into,
 )
 from tensorc.space.definitions.definition import Definition
-from tensorc.space.definitions.parts import Parts, parts_of
+from tensorc.space.definitions.parts import Parts, parts_of, size_of
 from tensorc.space.definitions.splice import used
 from tensorc.support.names import fresh
 from tensorc.target import Target
-from tensorc.te.dag import ComputeDAG
+from tensorc.te.dag import HOLDS_RESULTS, ComputeDAG
 from tensorc.te.op import Op
 
 # By how much parts of exponentials are shorter than those of squares.
@@ -63,33 +68,48 @@ class OnePass:
     cache: float = 0.5
 
     def apply(self, dag: ComputeDAG, tolerance: float, target: Target) -> Iterator[Definition]:
-        """Return a definition for each chain whose data leaves the caches."""
+        """Return a definition with parts for all chains whose data leaves the caches."""
         if target.is_gpu:
             return
-        for chain in chains(dag):
-            if _bytes(chain.first) < self.least * (target.l3_bytes or target.l2_bytes):
+        new, done = dag, []
+        for name in [op.name for op in dag.ops if self._is_large(op, target)]:
+            # Of a chain that is rewritten, the stages of these names reduce what parts have given.
+            first = new.by_name.get(name)
+            chain = None
+            if first is not None and self._is_large(first, target):
+                chain = chain_of(new, first)
+            if chain is None:
                 continue
             share = self.cache if chain.is_sum else self.cache / _SHORTER
-            parts = parts_of(dag, chain.first, target, int(share * target.l1_bytes))
+            parts = parts_of(new, chain.first, target, int(share * target.l1_bytes))
             if parts is not None:
-                names = ", ".join(f.stage for f in chain.followers)
-                name = f"one pass for {chain.first.name}, {names}"
-                yield Definition(name, _rewritten(dag, chain, parts))
+                new = _rewritten(new, chain, parts)
+                done.append(", ".join([name, *(f.stage for f in chain.followers)]))
+        if done:
+            yield Definition(f"one pass for {' and '.join(done)}", new)
+
+    def _is_large(self, op: Op, target: Target) -> bool:
+        """Whether it is a reduction that a chain may begin with, of so much data."""
+        least = self.least * (target.l3_bytes or target.l2_bytes)
+        return may_begin(op) and _bytes_read(op) >= least
 
 
-def _bytes(op: Op) -> int:
-    size = op.dtype.itemsize
-    for _, extent in op.reduce_axes:
-        assert isinstance(extent, int)
-        size *= extent
-    return size
+def _bytes_read(op: Op) -> int:
+    """The bytes of the terms of an element, of everything that is read for them."""
+    total = 0
+    for read in {x for e in op.body for x in walk_expr(e) if isinstance(x, Read)}:
+        along = set(read.variables())
+        moving = [extent for axis, extent in op.reduce_axes if axis in along]
+        if moving:
+            total += read.dtype.itemsize * math.prod(map(size_of, moving))
+    return total
 
 
 def _rewritten(dag: ComputeDAG, chain: Chain, parts: Parts) -> ComputeDAG:
     new = _Stages(dag, chain, parts, set(dag.by_name)).all()
     ops = [*(op for op in dag.ops if op.name not in {n.name for n in new}), *new]
     changed = dag.with_ops(_sorted(ops, dag))
-    between = [name for f in chain.followers for name in f.written_out]
+    between = {name for f in chain.followers for name in f.written_out}
     short = _inlined(dag.with_ops(used(changed)), between)
     results = [chain.first.name, *(f.stage for f in chain.followers)]
     return _together(short, results, {op.name for op in new})
@@ -121,8 +141,9 @@ class _Stages:
             self._partial(self.dag.by_name[f.stage], with_values(f.term, {REFERENCE: reference}))
             for f in followers
         ]
-        together = self._elementwise(
-            f"{first.name}_parts", [self._read(op) for op in (partial, *sums)]
+        together = replace(
+            self._elementwise(f"{first.name}_parts", [self._read(op) for op in (partial, *sums)]),
+            attrs=((HOLDS_RESULTS, 1),),
         )
         stages += [*sums, together]
         stages.append(self._whole(first, self._read(together)))
@@ -199,7 +220,8 @@ def _together(dag: ComputeDAG, results: Sequence[str], inside: Container[str]) -
     axes = ops[0].axes
     name = fresh(f"{results[0]}_results", dag.by_name)
     body = tuple(Read(op.name, tuple(map(variable, axes)), op.dtype) for op in ops)
-    both = Op(name, ops[0].shape, tuple(op.dtype for op in ops), axes, body=body)
+    types = tuple(op.dtype for op in ops)
+    both = Op(name, ops[0].shape, types, axes, body=body, attrs=((HOLDS_RESULTS, 1),))
 
     def rule(e: Expr) -> Expr | None:
         if not isinstance(e, Read) or e.op not in results:
@@ -224,13 +246,21 @@ def _sorted(ops: Sequence[Op], dag: ComputeDAG) -> list[Op]:
     return list(done.values())
 
 
-def _inlined(dag: ComputeDAG, stages: Sequence[str]) -> ComputeDAG:
-    """Compute stages again where a single other operation reads them."""
-    for name in stages:
-        if name in dag.by_name and len(dag.read_by[name]) == 1:
-            producer, (reader,) = dag.by_name[name], dag.read_by[name]
-            op = dag.by_name[reader]
-            body = tuple(written_into(e, producer) for e in op.body)
-            new = replace(op, body=body)
+def _inlined(dag: ComputeDAG, stages: Collection[str]) -> ComputeDAG:
+    """Compute stages again where a single other operation reads them, each element once at most."""
+    for name in [op.name for op in dag.ops if op.name in stages]:
+        producer = dag.by_name[name]
+        readers = [dag.by_name[reader] for reader in dag.read_by[name]]
+        if len(readers) == 1 and not _is_reused(producer, readers[0]):
+            op = readers[0]
+            new = replace(op, body=tuple(written_into(e, producer) for e in op.body))
             dag = dag.with_ops([new if x is op else x for x in dag.ops if x is not producer])
     return dag
+
+
+def _is_reused(producer: Op, reader: Op) -> bool:
+    """Whether an operation reads more elements than there are."""
+    reads = {x for e in reader.body for x in walk_expr(e) if isinstance(x, Read)}
+    times = sum(x.op == producer.name for x in reads)
+    each = math.prod(map(size_of, reader.extents().values()))
+    return times * each > math.prod(map(size_of, producer.shape))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tensorc.arith.affine import divmod_affine, interval, substitute
+from tensorc.arith.sizes import Size
 from tensorc.ir.affine import Affine, add, scale
 from tensorc.ir.dtype import INT32, DType
 from tensorc.ir.expr import BinaryOp, Cast, Const, Expr, Index, Read, Select
@@ -103,7 +104,7 @@ def parts_of(dag: ComputeDAG, op: Op, target: Target, nbytes: int) -> Parts | No
         return None
     lanes = _VECTORS * target.lanes(op.dtype.bits)
     terms = nbytes // op.dtype.itemsize
-    wide = lanes if along else min(lanes, _size(op.shape[-1]))
+    wide = lanes if along else min(lanes, size_of(op.shape[-1]))
     steps = max(terms // wide, 1)
     across = steps * lanes if along else steps
     if extent < 2 * across:
@@ -111,8 +112,8 @@ def parts_of(dag: ComputeDAG, op: Op, target: Target, nbytes: int) -> Parts | No
     taken = set(op.extents())
     c, step = fresh("c", taken), fresh("l", taken)
     v = fresh("v", taken)
-    elements = [(name, _size(n)) for name, n in zip(op.axes, op.shape, strict=True)]
-    blocks = [*((name, _size(n)) for name, n in outer), (c, math.ceil(extent / across))]
+    elements = [(name, size_of(n)) for name, n in zip(op.axes, op.shape, strict=True)]
+    blocks = [*((name, size_of(n)) for name, n in outer), (c, math.ceil(extent / across))]
     if along:
         axes = [*elements, *blocks, (v, lanes)]
         index = Affine(0, ((c, across), (step, lanes), (v, 1)))
@@ -123,6 +124,7 @@ def parts_of(dag: ComputeDAG, op: Op, target: Target, nbytes: int) -> Parts | No
     return Parts(tuple(axes), inside, step, steps, axis, index, extent)
 
 
-def _size(extent: object) -> int:
+def size_of(extent: Size) -> int:
+    """An extent that is known, as those of programs that are not yet scheduled are."""
     assert isinstance(extent, int)
     return extent

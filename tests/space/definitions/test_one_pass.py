@@ -11,10 +11,13 @@ import kernels_ref
 from tensorc import te, topi
 from tensorc.driver.compile import compile_state
 from tensorc.schedule.replay import replay
+from tensorc.schedule.stage import At
 from tensorc.space.default_schedule import default_schedule
+from tensorc.space.definitions import one_pass
 from tensorc.space.definitions.definition import DEFAULT_TOLERANCE, GIVEN, definitions_of
 from tensorc.space.definitions.one_pass import OnePass
 from tensorc.space.definitions.rules import DEFINITION_RULES
+from tensorc.space.definitions.winograd import Winograd
 from tensorc.space.sketch import generate_sketches
 from tensorc.space.space import Space
 from tensorc.space.task import SearchTask
@@ -119,7 +122,7 @@ def test_a_row_with_an_element_that_is_no_number_has_none(odd):
     data = np.zeros((2, 1024), np.float32)
     data[0, 500] = odd
     got = default_of(parted(softmax(2, 1024)), data)
-    assert np.isnan(got[0]).any()
+    assert np.isnan(got[0]).all()
     assert np.allclose(got[1], 1 / 1024)
 
 
@@ -146,6 +149,38 @@ def test_what_several_others_read_is_kept():
     assert dag.read_by["e"] == ("y", "z")
 
 
+def attention():
+    """Rows of weights that are exponentials, each of which is read for 64 elements."""
+    x, v = te.placeholder((2, 700), name="x"), te.placeholder((700, 64), name="v")
+    k1, k2, k3 = (te.reduce_axis((0, 700), name="k") for _ in range(3))
+    m = te.compute((2,), lambda i: te.max(x[i, k1], axis=k1), name="m")
+    e = te.compute((2, 700), lambda i, j: te.exp(x[i, j] - m[i]), name="e")
+    s = te.compute((2,), lambda i: te.sum(e[i, k2], axis=k2), name="s")
+    o = te.compute((2, 64), lambda i, d: te.sum(e[i, k3] * v[k3, d], axis=k3), name="o")
+    return ComputeDAG.of([x, v, te.compute((2, 64), lambda i, d: o[i, d] / s[i], name="y")])
+
+
+def test_what_another_reduction_reads_several_times_is_kept():
+    dag = parted(attention())
+    assert dag.read_by["e"] == ("o",)
+    rng = np.random.default_rng(0)
+    x, v = rng.standard_normal((2, 700)), rng.standard_normal((700, 64))
+    got = default_of(dag, x.astype(np.float32), v.astype(np.float32))
+    assert relative_error(got, kernels_ref.softmax(x) @ v) <= 2e-6
+
+
+def test_what_is_written_into_what_is_written_into_another_is_so_in_any_order():
+    x = te.placeholder((2, 700), name="x")
+    k1, k2 = (te.reduce_axis((0, 700), name="k") for _ in range(2))
+    m = te.compute((2,), lambda i: te.max(x[i, k1], axis=k1), name="m")
+    e = te.compute((2, 700), lambda i, j: te.exp(x[i, j] - m[i]), name="e")
+    t = te.compute((2, 700), lambda i, j: e[i, j] * x[i, j], name="t")
+    s = te.compute((2,), lambda i: te.sum(t[i, k2], axis=k2), name="s")
+    y = te.compute((2, 700), lambda i, j: t[i, j] / s[i], name="y")
+    dag = parted(ComputeDAG.of([x, y]))
+    assert not {"e", "t"} & dag.by_name.keys()
+
+
 def test_several_sums_may_follow_one_maximum():
     x = te.placeholder((2, 700), name="x")
     k1, k2, k3 = (te.reduce_axis((0, 700), name="k") for _ in range(3))
@@ -170,6 +205,86 @@ def test_only_data_that_leaves_the_caches_has_two_definitions(last):
     }
     assert ways[1 << 10] == ways[1 << 18] == [GIVEN]
     assert len(ways[1 << 19]) == 2
+
+
+def maximum_and_sum(dtype, inputs, length):
+    """A maximum, and a sum of exponentials, of sums of inputs in single precision."""
+    xs = [te.placeholder((2, length), dtype, name=f"x{n}") for n in range(inputs)]
+    k1, k2 = (te.reduce_axis((0, length), name="k") for _ in range(2))
+
+    def at(i, k):
+        return sum(x[i, k].astype("float32") for x in xs)
+
+    m = te.compute((2,), lambda i: te.max(at(i, k1), axis=k1), name="m")
+    s = te.compute((2,), lambda i: te.sum(te.exp(at(i, k2) - m[i]), axis=k2), name="s")
+    return ComputeDAG.of([*xs, s])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "inputs", "longest"),
+    [("float32", 1, 1 << 19), ("float32", 2, 1 << 18), ("float16", 1, 1 << 20)],
+)
+def test_data_is_as_large_as_what_is_read(dtype, inputs, longest):
+    machine = Target("llvm", num_cores=1, l1_bytes=32 << 10, l2_bytes=1 << 20, l3_bytes=4 << 20)
+    counts = [
+        len(definitions_of(maximum_and_sum(dtype, inputs, n), (OnePass(),), 1e-5, machine))
+        for n in (longest - 1, longest)
+    ]
+    assert counts == [1, 2]
+
+
+def test_nobody_looks_behind_reductions_of_little_data(monkeypatch):
+    asked = []
+    monkeypatch.setattr(one_pass, "chain_of", lambda dag, first: asked.append(first.name))
+    assert not list(OnePass().apply(softmax(2, 1024), 0.0, WIDE))
+    assert not asked
+    assert not list(OnePass(least=0.0).apply(softmax(2, 1024), 0.0, WIDE))
+    assert asked == ["T_softmax_maxelem", "T_softmax_expsum"]
+
+
+def softmax_of_softmax(length):
+    x = te.placeholder((2, length), name="x")
+    return ComputeDAG.of([x, topi.softmax(topi.softmax(x))])
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_all_of_a_part_is_computed_in_the_loop_of_parts(axis):
+    x = te.placeholder((2, 1024) if axis else (1024, 64), name="x")
+    task = SearchTask(parted(ComputeDAG.of([x, topi.softmax(x, axis)])), LLVM)
+    rng = np.random.default_rng(0)
+    for sketch in generate_sketches(task):
+        space = Space(task, sketch)
+        for row in space.sample(8, rng):
+            stages = replay(task.dag, space.steps(row)).stages
+            for name in ("T_softmax_maxelem_part", "T_softmax_expsum_part"):
+                assert stages[name].location == At("T_softmax_maxelem_parts", "c")
+
+
+def test_all_chains_of_a_program_are_one_definition():
+    dag = softmax_of_softmax(700)
+    found = parted(dag)
+    (way,) = OnePass(cache=0.01, least=0.0).apply(dag, 0.0, LLVM)
+    assert way.name == (
+        "one pass for T_softmax_maxelem, T_softmax_expsum "
+        "and T_softmax_maxelem_1, T_softmax_expsum_1"
+    )
+    assert {"T_softmax_maxelem_parts", "T_softmax_maxelem_1_parts"} <= found.by_name.keys()
+    data = np.random.default_rng(0).standard_normal((2, 700)).astype(np.float32)
+    want = kernels_ref.softmax(kernels_ref.softmax(data.astype(np.float64)))
+    assert relative_error(default_of(found, data), want) <= 2e-6
+
+
+def test_many_softmaxes_leave_room_for_other_algorithms():
+    data, weight = te.placeholder((1, 14, 14, 32)), te.placeholder((3, 3, 32, 32), name="weight")
+    rows = [te.placeholder((2, 700), name=f"x{n}") for n in range(4)]
+    layer = topi.conv2d_nhwc(data, weight, padding=1)
+    dag = ComputeDAG.of([data, weight, *rows, layer, *map(topi.softmax, rows)])
+    rules = (OnePass(cache=0.01, least=0.0), Winograd(2), Winograd(4))
+    names = [way.name for way in definitions_of(dag, rules, 1.0, LLVM)]
+    assert sum("one pass" in name for name in names) == 3
+    assert sum("winograd(2x2)" in name for name in names) == 2
+    assert sum("winograd(4x4)" in name for name in names) == 2
+    assert len(names) == 6
 
 
 def test_gpus_have_the_given_definition_only():
