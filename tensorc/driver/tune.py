@@ -218,13 +218,18 @@ def tune(
         thorough = measure or stack.enter_context(Measurer(tasks, full)).stream
         confirm = Watched(thorough, records, is_final=True)
         longest = FINAL_SHARE * (time.monotonic() - begun)
-        untuned = MeasureInput(default.steps, task.key)
-        foreseen = [] if search.trials else _foreseen(search, what, default)
         dags: dict[str | None, ComputeDAG] = {
             t.key: way.dag for way, t in zip(ways, tasks, strict=True)
         }
-        finalists = list(_finalists(search, dags, machine))
-        best, latency = _final(search, confirm, foreseen, finalists, untuned, task, longest)
+        best, latency = _final(
+            search,
+            confirm,
+            foreseen=[] if search.trials else _foreseen(search, what, default),
+            finalists=list(_finalists(search, dags, machine)),
+            default=MeasureInput(default.steps, task.key),
+            task=task,
+            seconds=longest,
+        )
     winner = next(way for way, t in zip(ways, tasks, strict=True) if t.key == best.task)
     return TuneResult(
         best_latency=latency,
@@ -288,6 +293,7 @@ def _finalists(
 def _final(
     search: Search,
     watched: Watched,
+    *,
     foreseen: Sequence[MeasureInput],
     finalists: Sequence[MeasureInput],
     default: MeasureInput,
