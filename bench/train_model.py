@@ -38,7 +38,7 @@ from tensorc.search.cost_model import Estimate, rank_correlation
 from tensorc.search.pretrained import FORMAT, Pretrained, Rows, fingerprint, pack, unpack
 from tensorc.search.prior import Prior
 from tensorc.space.default_schedule import default_schedule
-from tensorc.space.features.names import FEATURE_NAMES
+from tensorc.space.features.names import FEATURE_NAMES, VERSION
 from tensorc.space.features.program import program_features
 from tensorc.space.task import SearchTask
 from tensorc.support import host
@@ -174,6 +174,7 @@ def _provenance(known: Sequence[Group]) -> dict[str, Any]:
         "records": sum(len(group.seconds) for group in known),
         "tasks": len(known),
         "operators": sorted({group.operator for group in known}),
+        "features": VERSION,
         "hash": hashlib.sha256(text.encode()).hexdigest()[:16],
         "machine": host.cpu_model(),
         "commit": commit.stdout.strip() or "unknown",

@@ -16,7 +16,7 @@ from tensorc.measure.records import Database
 from tensorc.runtime.core import CoreFigures, keep
 from tensorc.search.pretrained import shipped_model, unpack
 from tensorc.search.prior import Prior
-from tensorc.space.features.names import FEATURE_NAMES
+from tensorc.space.features.names import FEATURE_NAMES, VERSION
 from tensorc.support.errors import MeasureError
 from tensorc.target import Target
 
@@ -43,6 +43,7 @@ def test_a_model_learns_what_the_prior_ignores() -> None:
     assert after is not None
     assert after.correlation > before.correlation + 0.05
     assert about["trained_on"]["records"] == 480
+    assert about["trained_on"]["features"] == VERSION
     assert trained(PRIOR, [made(seed) for seed in range(12)], 2) == data
 
 
@@ -74,7 +75,7 @@ def test_figures_of_a_core_with_other_vectors_are_refused(
 
 
 @pytest.mark.skipif(shipped_model() is None, reason="the package comes without a model")
-def test_the_shipped_model_was_trained_on_the_features_of_today() -> None:
+def test_the_shipped_model_fits_the_features_of_today() -> None:
     data = shipped_model()
     assert data is not None
     remedy = (
@@ -89,3 +90,13 @@ def test_the_shipped_model_was_trained_on_the_features_of_today() -> None:
     except Exception as error:
         pytest.fail(f"{error} {remedy}")
     assert probes(known) == pytest.approx(about["probes"], abs=2e-3), remedy
+
+
+@pytest.mark.skipif(shipped_model() is None, reason="the package comes without a model")
+def test_a_shipped_model_of_other_features_says_so() -> None:
+    data = shipped_model()
+    assert data is not None
+    _, about = unpack(data, PRIOR)
+    trained_on = about["trained_on"]["features"]
+    assert trained_on <= VERSION
+    assert trained_on == VERSION or f"version {VERSION}" in about["note"]

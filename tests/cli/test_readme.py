@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 import tensorc
+from tensorc import DefinitionRule
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -49,6 +51,11 @@ def test_a_rule_of_ones_own_is_ten_lines_and_runs() -> None:
     assert len(tensorc.generate_sketches(tensors, rules=("default", scope["SplitRows"]()))) > len(
         plain
     )
+
+
+def test_rules_of_algorithms_are_asked_with_what_is_said_here() -> None:
+    _, *parameters = inspect.signature(DefinitionRule.apply).parameters
+    assert f"`apply({', '.join(parameters)})`" in README.read_text()
 
 
 def test_another_algorithm_may_win() -> None:
