@@ -39,6 +39,7 @@ from tensorc.space.default_schedule import default_schedule
 from tensorc.space.definitions.definition import (
     DEFAULT_TOLERANCE,
     GIVEN,
+    Definition,
     DefinitionRule,
     definitions_of,
 )
@@ -182,9 +183,8 @@ def tune(
     """
     begun = time.monotonic()
     dag, machine = ComputeDAG.of(tensors), Target.of(target)
-    options = TuneOptions(
-        trials, time_budget, seed, early_stopping, evolution=evolution or EvolutionOptions()
-    )
+    sizes = evolution or EvolutionOptions()
+    options = TuneOptions(trials, time_budget, seed, early_stopping, evolution=sizes)
     data = by_name(tensors, dag, constants) if isinstance(constants, Mapping) else {}
     what = SearchTask(dag, machine, tuple(names_of(tensors, dag, constants)))
     ways = definitions_of(dag, definitions, tolerance, machine)
@@ -198,7 +198,7 @@ def tune(
         if known is None:
             known = () if model is not None else estimates(machine)
         spaces = [c for way in ways for c in Candidates.of(replace(what, dag=way.dag), rules)]
-        keys = [measured.key for measured in tasks]
+        by_key: dict[str | None, Definition] = {t.key: w for t, w in zip(tasks, ways, strict=True)}
         search = Search(
             spaces,
             model or best_available(np.random.default_rng(seed), machine.num_cores, known),
@@ -209,28 +209,21 @@ def tune(
             estimate=next(iter(known), None),
             limit=compute_limit(what) if measure is None and len(ways) == 1 else None,
             confirm=quick,
-            groups=[keys.index(space.key) for space in spaces],
+            groups=[list(by_key).index(space.key) for space in spaces],
         )
         search.resume(records.earlier())
         search.run()
-        # The finalists are built as `compile` builds, not as quickly as possible.
-        full = MeasureOptions(fast=False, cut_factor=0, contender_factor=0, kept=CONTESTANTS)
-        thorough = measure or stack.enter_context(Measurer(tasks, full)).stream
-        confirm = Watched(thorough, records, is_final=True)
-        longest = FINAL_SHARE * (time.monotonic() - begun)
-        dags: dict[str | None, ComputeDAG] = {
-            t.key: way.dag for way, t in zip(ways, tasks, strict=True)
-        }
+        thorough = measure or stack.enter_context(_thorough(tasks)).stream
         best, latency = _final(
             search,
-            confirm,
+            Watched(thorough, records, is_final=True),
             foreseen=[] if search.trials else _foreseen(search, what, default),
-            finalists=list(_finalists(search, dags, machine)),
+            finalists=list(_finalists(search, by_key, machine)),
             default=MeasureInput(default.steps, task.key),
             task=task,
-            seconds=longest,
+            seconds=FINAL_SHARE * (time.monotonic() - begun),
         )
-    winner = next(way for way, t in zip(ways, tasks, strict=True) if t.key == best.task)
+    winner = by_key[best.task]
     return TuneResult(
         best_latency=latency,
         steps=best.steps,
@@ -276,14 +269,20 @@ def _foreseen(search: Search, task: SearchTask, default: State) -> list[MeasureI
     return [candidate for candidate, score in search.foreseen(FINALISTS) if score > usual]
 
 
+def _thorough(tasks: Sequence[MeasureTask]) -> Measurer:
+    """Measures the finalists, built as `compile` builds, not as quickly as possible."""
+    full = MeasureOptions(fast=False, cut_factor=0, contender_factor=0, kept=CONTESTANTS)
+    return Measurer(tasks, full)
+
+
 def _finalists(
-    search: Search, dags: Mapping[str | None, ComputeDAG], target: Target
+    search: Search, definitions: Mapping[str | None, Definition], target: Target
 ) -> Iterator[MeasureInput]:
     """The fastest few; for LLVM each as it is and without strength reduction."""
     for trial in search.fastest(FINALISTS):
         yield trial.steps
         if target.kind == "llvm":
-            state = replay(dags[trial.steps.task], trial.steps.steps)
+            state = replay(definitions[trial.steps.task].dag, trial.steps.steps)
             output = state[state.dag.outputs[0]]
             for first in output.names()[:1]:
                 step = PragmaStep(output.name, first, STRENGTH_REDUCTION, 0)
