@@ -148,7 +148,8 @@ class _Draft:
         self.values[parent] = value
         size = self.sizes[parent]
         # Not the product of extents: an inner loop clipped to a short parent keeps its stride.
-        if _top(value, self.ranges) > size - 1:
+        # Of nothing there is no tail: it would be false for what is done around the loop, too.
+        if size and _top(value, self.ranges) > size - 1:
             self.tails.append(Affine(size - 1) - value)
 
     def fuse(self, parts: tuple[str, ...], fused: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from tensorc.arith.affine import divmod_affine
-from tensorc.arith.sizes import Size, ceildiv, is_one, vmin
+from tensorc.arith.sizes import Size, ceildiv, is_one, vmax, vmin
 from tensorc.ir.affine import Affine, add, scale, variable
 from tensorc.schedule.stage import FuseRelation, Relation, SplitRelation
 
@@ -74,7 +74,7 @@ def spans(
                 for part in reversed(parts):
                     extent = extents[part]
                     result[part] = vmin(rest, extent)
-                    rest = ceildiv(rest, extent)
+                    rest = ceildiv(rest, vmax(extent, 1))  # an empty loop leaves nothing to cover
     return result
 
 

@@ -181,7 +181,7 @@ def expr_from_json(value: Json) -> Expr:
         case ["call", str(f), *args] if (f in _UNARY and len(args) == 1) or (
             f in _BINARY and len(args) == 2
         ):
-            return Call(f, tuple(map(expr_from_json, args)))  # type: ignore[arg-type]
+            return Call(f, tuple(map(expr_from_json, args)))  # type: ignore[arg-type]  # in the sets
         case ["select", conditions, a, b]:
             tests = tuple(map(affine_from_json, read_list(conditions)))
             return Select(tests, expr_from_json(a), expr_from_json(b))

@@ -6,9 +6,12 @@ import pytest
 
 from tensorc import te
 from tensorc.lower import lower
+from tensorc.schedule.printer import print_state
 from tensorc.schedule.stage import Annotation
 from tensorc.schedule.steps import (
     AnnotationStep,
+    CacheReadStep,
+    ComputeAtStep,
     ComputeInlineStep,
     FuseStep,
     ReorderStep,
@@ -50,6 +53,24 @@ def test_empty_reductions_may_be_fused() -> None:
     k, q = te.reduce_axis((0, 0), name="k"), te.reduce_axis((0, 4), name="q")
     C = te.compute((3,), lambda i: te.sum(A[i, k, q], axis=[k, q]), name="C")
     check_result(state_of([A, C], FuseStep("C", ("k", "q"))), [A, C])
+
+
+def test_empty_reductions_may_be_split_and_fused_again() -> None:
+    """Found by the fuzz, seed 9000681: the initial value was not written."""
+    A = te.placeholder((0, 3), name="A")
+    k, q = te.reduce_axis((0, 0), name="k"), te.reduce_axis((0, 3), name="q")
+    C = te.compute((), lambda: te.sum(A[k, q], axis=[k, q]), name="C")
+    state = state_of([A, C], SplitStep("C", "k", (8,)), FuseStep("C", ("k.0", "k.1")))
+    check_result(state, [A, C])
+    copied = state_of(
+        [A, C],
+        CacheReadStep("A", "global", ("C",)),
+        SplitStep("C", "k", (8,)),
+        ComputeAtStep("A.global", "C", "k.1"),
+        FuseStep("C", ("k.0", "k.1", "q")),
+    )
+    assert "A.global" in print_state(copied)
+    check_result(copied, [A, C])
 
 
 def test_the_workspace_is_checked_once_it_is_laid_out(monkeypatch: pytest.MonkeyPatch) -> None:

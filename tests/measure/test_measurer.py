@@ -311,7 +311,7 @@ def test_no_process_outlives_the_program(tmp_path: Path, signal_number: int) -> 
     rest = process.communicate(timeout=20)[0]
     if signal_number == signal.SIGINT:
         assert rest == "closed\n"
-    deadline = time.monotonic() + 60  # minutes of a busy machine are seconds of an idle one
+    deadline = time.monotonic() + 60  # most of a minute where eight others compute
     # A child that had only just begun is not among the members; it, too, ends and tidies up.
     while any(_is_alive(member) for member in members) or any((tmp_path / "tmp").iterdir()):
         assert time.monotonic() < deadline
