@@ -34,7 +34,7 @@ def rename_steps(steps: Iterable[Step], source: ComputeDAG, target: ComputeDAG) 
 
 
 def _rename(step: Step, stages: Mapping[str, str], axes: Mapping[str, Mapping[str, str]]) -> Step:
-    known = {f.name for f in fields(step)}
+    known = {f.name: getattr(step, f.name) for f in fields(step)}
     owner = (
         step.target if not isinstance(step, LocateStep) and hasattr(step, "target") else step.stage
     )
@@ -42,15 +42,14 @@ def _rename(step: Step, stages: Mapping[str, str], axes: Mapping[str, Mapping[st
     changes: dict[str, object] = {}
     for field in ("stage", "target"):
         if field in known:
-            changes[field] = _stage(getattr(step, field), stages)
+            changes[field] = _stage(known[field], stages)
     if "iterator" in known:
-        changes["iterator"] = _iterator(getattr(step, "iterator"), names)  # noqa: B009  # some have it
+        changes["iterator"] = _iterator(known["iterator"], names)
     for field in ("iterators", "order"):
-        if field in known and all(isinstance(x, str) for x in getattr(step, field)):
-            changes[field] = tuple(_iterator(x, names) for x in getattr(step, field))
+        if field in known and all(isinstance(x, str) for x in known[field]):
+            changes[field] = tuple(_iterator(x, names) for x in known[field])
     if "readers" in known:
-        readers = getattr(step, "readers")  # noqa: B009  # some have it
-        changes["readers"] = tuple(_stage(x, stages) for x in readers)
+        changes["readers"] = tuple(_stage(x, stages) for x in known["readers"])
     return replace(step, **changes)  # type: ignore[arg-type]  # names of fields, checked above
 
 
