@@ -3,66 +3,39 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from tensorc.driver.candidates import Candidates, Measure, RunRecords, Watched
-from tensorc.driver.compile import (
-    Computation,
-    DatabaseLike,
-    by_name,
-    compile_state,
-    names_of,
-)
-from tensorc.driver.limits import compute_limit
+from tensorc.driver.candidates import Measure, RunRecords, Watched
+from tensorc.driver.compile import Computation, DatabaseLike, compile_state
+from tensorc.driver.final_rounds import FinalRounds, thorough
+from tensorc.driver.problem import Constants, Problem
 from tensorc.measure.measurer import Measurer
-from tensorc.measure.options import MeasureOptions
-from tensorc.measure.reference import make_alternative, make_task
-from tensorc.measure.result import MeasureInput
-from tensorc.measure.task import MeasureTask
 from tensorc.runtime.arrays import Array
 from tensorc.runtime.function import CompiledFunction
 from tensorc.schedule.replay import replay
-from tensorc.schedule.stage import STRENGTH_REDUCTION
 from tensorc.schedule.state import State
-from tensorc.schedule.steps import PragmaStep, Step
+from tensorc.schedule.steps import Step
 from tensorc.search.cost_model import CostModel, Estimate, best_available
 from tensorc.search.evolution import EvolutionOptions
-from tensorc.search.finals import FinalOptions, Finals
 from tensorc.search.pretrained import estimates
 from tensorc.search.tuner import Callback, Search, TuneOptions
-from tensorc.space.default_schedule import default_schedule
 from tensorc.space.definitions.definition import (
     DEFAULT_TOLERANCE,
     GIVEN,
-    Definition,
     DefinitionRule,
-    definitions_of,
 )
 from tensorc.space.definitions.rules import DEFINITION_RULES
-from tensorc.space.features.program import program_features
 from tensorc.space.sketch import Rules
 from tensorc.space.space import Rejections
-from tensorc.space.task import SearchTask
 from tensorc.target import Target
 from tensorc.te.dag import ComputeDAG
-from tensorc.te.tensor import Tensor
 
-# The fastest few are measured again at the end: the minimum of hundreds of noisy figures flatters.
-FINALISTS = 4
-# Each of them with two ways of generating code, and the default schedule.
-CONTESTANTS = 2 * FINALISTS + 1
 # Seconds of the final rounds for each second of the search, at most.
 FINAL_SHARE = 0.15
-# The default schedule is left out of them if it is so many times slower than the best.
-HOPELESS = 2.0
-
-# Inputs that are constant, by tensor or name, with their data or without.
-Constants: TypeAlias = Mapping[Tensor | str, Array] | Sequence[Tensor | str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -182,52 +155,42 @@ def tune(
         RecordError: The database cannot be used.
     """
     begun = time.monotonic()
-    dag, machine = ComputeDAG.of(tensors), Target.of(target)
     sizes = evolution or EvolutionOptions()
     options = TuneOptions(trials, time_budget, seed, early_stopping, evolution=sizes)
-    data = by_name(tensors, dag, constants) if isinstance(constants, Mapping) else {}
-    what = SearchTask(dag, machine, tuple(names_of(tensors, dag, constants)))
-    ways = definitions_of(dag, definitions, tolerance, machine)
-    default = default_schedule(dag, machine)
+    problem = Problem.of(tensors, target, constants, definitions, tolerance)
+    machine = problem.task.target
+    if known is None:
+        known = () if model is not None else estimates(machine)
     with ExitStack() as stack:
-        records = RunRecords.open(stack, database, what, ways, name)
-        task = _measured(what, default, {**(inputs or {}), **data}, outputs, seed)
-        tasks = [task, *(make_alternative(task, way.dag, tolerance) for way in ways[1:])]
+        ways = tuple(problem.definitions.values())
+        records = RunRecords.open(stack, database, problem.task, ways, name)
+        tasks = problem.measured(inputs or {}, outputs, seed)
         quick = measure or stack.enter_context(Measurer(tasks)).stream
         watched = Watched(quick, records)
-        if known is None:
-            known = () if model is not None else estimates(machine)
-        spaces = [c for way in ways for c in Candidates.of(replace(what, dag=way.dag), rules)]
-        by_key: dict[str | None, Definition] = {t.key: w for t, w in zip(tasks, ways, strict=True)}
+        spaces = problem.spaces(rules)
         search = Search(
             spaces,
             model or best_available(np.random.default_rng(seed), machine.num_cores, known),
             watched,
             options,
-            task.key,
+            tasks[0].key,
             callbacks,
             estimate=next(iter(known), None),
-            limit=compute_limit(what) if measure is None and len(ways) == 1 else None,
+            limit=problem.limit() if measure is None else None,
             confirm=quick,
-            groups=[list(by_key).index(space.key) for space in spaces],
+            groups=problem.groups(spaces),
         )
         search.resume(records.earlier())
         search.run()
-        thorough = measure or stack.enter_context(_thorough(tasks)).stream
-        best, latency = _final(
-            search,
-            Watched(thorough, records, is_final=True),
-            foreseen=[] if search.trials else _foreseen(search, what, default),
-            finalists=list(_finalists(search, by_key, machine)),
-            default=MeasureInput(default.steps, task.key),
-            task=task,
-            seconds=FINAL_SHARE * (time.monotonic() - begun),
-        )
-    winner = by_key[best.task]
+        again = measure or stack.enter_context(thorough(tasks)).stream
+        final = Watched(again, records, is_final=True)
+        rounds = FinalRounds(problem, search, final, tasks[0].naive_seconds)
+        best, latency = rounds.winner(FINAL_SHARE * (time.monotonic() - begun))
+    winner = problem.definition(best)
     return TuneResult(
         best_latency=latency,
         steps=best.steps,
-        default_latency=task.naive_seconds,
+        default_latency=tasks[0].naive_seconds,
         history=tuple(search.history),
         trials=len(search.trials),
         errors=search.errors(),
@@ -236,90 +199,7 @@ def tune(
         seconds=time.monotonic() - begun,
         dag=winner.dag,
         target=machine,
-        constants=data,
+        constants=problem.constants,
         rejection_rate=Rejections.total(one.space.rejections for one in spaces).rate,
         definition=winner.name,
     )
-
-
-def _measured(
-    what: SearchTask,
-    default: State,
-    inputs: Mapping[str, Array],
-    outputs: Mapping[str, Array] | None,
-    seed: int,
-) -> MeasureTask:
-    """The task as its candidates are measured: with data, and with right results."""
-    return make_task(
-        what.dag,
-        what.target,
-        state=default,
-        inputs=inputs,
-        outputs=outputs,
-        constants=what.constants,
-        seed=seed,
-    )
-
-
-def _foreseen(search: Search, task: SearchTask, default: State) -> list[MeasureInput]:
-    """What to try where nothing was measured, best first: what is liked more than the default."""
-    if search.estimate is None or search.stopped == "interrupted":
-        return []
-    usual = float(search.estimate(program_features(task, default)[None])[0])
-    return [candidate for candidate, score in search.foreseen(FINALISTS) if score > usual]
-
-
-def _thorough(tasks: Sequence[MeasureTask]) -> Measurer:
-    """Measures the finalists, built as `compile` builds, not as quickly as possible."""
-    full = MeasureOptions(fast=False, cut_factor=0, contender_factor=0, kept=CONTESTANTS)
-    return Measurer(tasks, full)
-
-
-def _finalists(
-    search: Search, definitions: Mapping[str | None, Definition], target: Target
-) -> Iterator[MeasureInput]:
-    """The fastest few; for LLVM each as it is and without strength reduction."""
-    for trial in search.fastest(FINALISTS):
-        yield trial.steps
-        if target.kind == "llvm":
-            state = replay(definitions[trial.steps.task].dag, trial.steps.steps)
-            output = state[state.dag.outputs[0]]
-            for first in output.names()[:1]:
-                step = PragmaStep(output.name, first, STRENGTH_REDUCTION, 0)
-                yield replace(trial.steps, steps=(*trial.steps.steps, step))
-
-
-def _final(
-    search: Search,
-    watched: Watched,
-    *,
-    foreseen: Sequence[MeasureInput],
-    finalists: Sequence[MeasureInput],
-    default: MeasureInput,
-    task: MeasureTask,
-    seconds: float,
-) -> tuple[MeasureInput, float]:
-    """Measure the finalists again, in turns, and return the winner and its latency.
-
-    The default schedule takes part unless it is hopelessly slow. Where nothing was measured, the
-    first of the foreseen that is right is the winner, whatever its latency.
-    """
-    for candidate in foreseen:
-        latency = next(iter(watched([candidate]))).latency
-        if latency is not None:
-            return candidate, latency
-    first = search.best
-    if first is None or task.naive_seconds < HOPELESS * (first.latency or task.naive_seconds):
-        finalists = [*finalists, default]
-    finals = Finals(watched, FinalOptions(seconds=seconds))
-    try:
-        if search.stopped != "interrupted":
-            finals.run(finalists)
-    except KeyboardInterrupt:
-        search.stopped = "interrupted"
-    verdict = finals.verdict()
-    if verdict is not None:
-        return verdict.winner, verdict.latency
-    if first is not None and first.steps not in finals.failed:
-        return first.steps, first.latency or task.naive_seconds
-    return default, task.naive_seconds

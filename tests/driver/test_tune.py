@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tensorc
-from tensorc.driver.tune import FINALISTS
+from tensorc.driver.final_rounds import FINALISTS
 from tensorc.measure.records import Database
 from tensorc.measure.result import ErrorKind, MeasureResult
 from tensorc.schedule.stage import STRENGTH_REDUCTION

@@ -1,0 +1,101 @@
+"""The end of a tuning run: the fastest few are measured again, built as `compile` builds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from tensorc.driver.candidates import Watched
+from tensorc.driver.problem import Problem
+from tensorc.measure.measurer import Measurer
+from tensorc.measure.options import MeasureOptions
+from tensorc.measure.result import MeasureInput
+from tensorc.measure.task import MeasureTask
+from tensorc.schedule.stage import STRENGTH_REDUCTION
+from tensorc.schedule.steps import PragmaStep
+from tensorc.search.finals import FinalOptions, Finals
+from tensorc.search.tuner import Search
+from tensorc.space.features.program import program_features
+
+# The fastest few are measured again at the end: the minimum of hundreds of noisy figures flatters.
+FINALISTS: Final = 4
+# Each of them with two ways of generating code, and the default schedule.
+_CONTESTANTS: Final = 2 * FINALISTS + 1
+# The default schedule is left out of them if it is so many times slower than the best.
+_HOPELESS: Final = 2.0
+
+
+def thorough(tasks: Sequence[MeasureTask]) -> Measurer:
+    """Return what measures finalists, built as `compile` builds, not as quickly as possible."""
+    full = MeasureOptions(fast=False, cut_factor=0, contender_factor=0, kept=_CONTESTANTS)
+    return Measurer(tasks, full)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FinalRounds:
+    """Decides which program a run has found.
+
+    Attributes:
+        problem: What was searched.
+        search: The search, which has ended.
+        measure: Measures finalists.
+        naive_seconds: Seconds of the default schedule.
+    """
+
+    problem: Problem
+    search: Search
+    measure: Watched
+    naive_seconds: float
+
+    def winner(self, seconds: float) -> tuple[MeasureInput, float]:
+        """Return the winner and its latency; the rounds take about so many seconds at most.
+
+        Where nothing was measured, the first of the foreseen that is right is the winner, whatever
+        its latency.
+        """
+        for candidate in [] if self.search.trials else self._foreseen():
+            latency = next(iter(self.measure([candidate]))).latency
+            if latency is not None:
+                return candidate, latency
+        finals = Finals(self.measure, FinalOptions(seconds=seconds))
+        try:
+            if self.search.stopped != "interrupted":
+                finals.run(list(self._contestants()))
+        except KeyboardInterrupt:
+            self.search.stopped = "interrupted"
+        verdict, best = finals.verdict(), self.search.best
+        if verdict is not None:
+            return verdict.winner, verdict.latency
+        if best is not None and best.steps not in finals.failed:
+            return best.steps, best.latency or self.naive_seconds
+        return self.problem.default_candidate(), self.naive_seconds
+
+    def _foreseen(self) -> list[MeasureInput]:
+        """What is liked more than the default schedule, without measurements; best first."""
+        search, problem = self.search, self.problem
+        if search.estimate is None or search.stopped == "interrupted":
+            return []
+        features = program_features(problem.task, problem.default)
+        usual = float(search.estimate(features[None])[0])
+        return [candidate for candidate, score in search.foreseen(FINALISTS) if score > usual]
+
+    def _contestants(self) -> Iterator[MeasureInput]:
+        """The fastest few, and the default schedule unless it is hopelessly slow.
+
+        For LLVM each of the fastest takes part as it is and without strength reduction.
+        """
+        for trial in self.search.fastest(FINALISTS):
+            yield trial.steps
+            if self.problem.task.target.kind == "llvm":
+                yield from self._without_strength_reduction(trial.steps)
+        best = self.search.best
+        if best is None or self.naive_seconds < _HOPELESS * (best.latency or self.naive_seconds):
+            yield self.problem.default_candidate()
+
+    def _without_strength_reduction(self, candidate: MeasureInput) -> Iterator[MeasureInput]:
+        state = self.problem.state(candidate)
+        output = state[state.dag.outputs[0]]
+        for first in output.names()[:1]:
+            step = PragmaStep(output.name, first, STRENGTH_REDUCTION, 0)
+            yield replace(candidate, steps=(*candidate.steps, step))
