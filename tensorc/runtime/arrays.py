@@ -30,7 +30,11 @@ def kernel_ffi() -> Any:
 
 @cache
 def numpy_dtype(dtype: DType) -> np.dtype[Any]:
-    """Return the NumPy type of a scalar type; bfloat16 is that of ml_dtypes."""
+    """Return the NumPy type of a scalar type; bfloat16 is that of ml_dtypes.
+
+    Raises:
+        MissingDependencyError: It is bfloat16, and ml_dtypes is not installed.
+    """
     if dtype.kind == "bfloat":
         library = optional_import("ml_dtypes", purpose="bfloat16 arrays")
         found: np.dtype[Any] = np.dtype(library.bfloat16)

@@ -42,6 +42,9 @@ class CoreFigures:
             under way to keep the units busy.
         load: How long a load of a full vector from the first cache takes, one after the other.
         beyond: Bytes that it reads from beyond the first, the second, the third cache.
+
+    Raises:
+        MeasureError: A figure is no positive number.
     """
 
     latency: float

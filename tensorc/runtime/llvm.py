@@ -55,6 +55,7 @@ def compile_object(
 
     Raises:
         BuildError: LLVM refuses the text.
+        MissingDependencyError: llvmlite is not installed.
     """
     binding = _binding()
     machine = target_machine(*processor(target))
@@ -70,7 +71,12 @@ def compile_object(
 
 
 def emit_assembly(text: str, target: Target) -> str:
-    """Return the assembly of LLVM text, for people and for counting spills."""
+    """Return the assembly of LLVM text, for people and for counting spills.
+
+    Raises:
+        MissingDependencyError: llvmlite is not installed.
+        RuntimeError: LLVM refuses the text.
+    """
     machine = target_machine(*processor(target))
     module = _binding().parse_assembly(text)
     _promote_registers(module, machine)
@@ -91,6 +97,7 @@ def link_object(data: bytes, entry: str, symbols: dict[str, int]) -> tuple[int, 
 
     Raises:
         BuildError: A symbol is missing.
+        MissingDependencyError: llvmlite is not installed.
     """
     builder = _binding().JITLibraryBuilder().add_object_img(data).export_symbol(entry)
     builder.add_current_process()
@@ -105,7 +112,11 @@ def link_object(data: bytes, entry: str, symbols: dict[str, int]) -> tuple[int, 
 
 
 def warm_up() -> None:
-    """Load LLVM and make the linker, so that the first kernel does not wait for it."""
+    """Load LLVM and make the linker, so that the first kernel does not wait for it.
+
+    Raises:
+        MissingDependencyError: llvmlite is not installed.
+    """
     _linker()
 
 
@@ -114,6 +125,9 @@ def processor(target: Target) -> tuple[str, str]:
 
     Instruction sets of this machine that the target leaves out are switched off; a target for
     another processor names its own.
+
+    Raises:
+        MissingDependencyError: llvmlite is not installed.
     """
     if target.cpu != "native":
         return target.cpu, ",".join(f"+{feature}" for feature in target.features)
@@ -135,7 +149,11 @@ def _native_processor(allowed: tuple[str, ...]) -> tuple[str, str]:
 
 @cache
 def target_machine(cpu: str, features: str) -> Any:
-    """Return LLVM's code generator for a processor."""
+    """Return LLVM's code generator for a processor.
+
+    Raises:
+        MissingDependencyError: llvmlite is not installed.
+    """
     triple = _binding().Target.from_default_triple()
     return triple.create_target_machine(
         cpu=cpu, features=features, opt=3, reloc="pic", codemodel="default"

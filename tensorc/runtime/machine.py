@@ -1,4 +1,8 @@
-"""What this machine can do at best, measured: the figures that kernels are held against."""
+"""What this machine can do at best, measured: the figures that kernels are held against.
+
+The loops are tensorc's own C: where that cannot be compiled, each measurement raises the errors of
+`native.runtime_library`.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +72,11 @@ def fma_peak(
 
 
 def fma_latency(*, seconds: float = 0.05) -> float:
-    """Measure the seconds of a float32 multiply-add of vectors that waits for the one before."""
+    """Measure the seconds of a float32 multiply-add of vectors that waits for the one before.
+
+    Raises:
+        MeasureError: The system refuses the measurement.
+    """
     return _checked(pool_library().lib.tensorc_fma_latency(seconds), 1, 0)
 
 

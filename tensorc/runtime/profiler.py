@@ -84,7 +84,9 @@ def profile(
     """Time a compiled function on inputs.
 
     Raises:
-        RuntimeCallError: The inputs do not fit, or the kernel is of the target 'python'.
+        MeasureError: There is no memory to flush the caches with.
+        RuntimeCallError: The inputs do not fit, the kernel is of the target 'python', or it
+            returned an error.
     """
     kernel = function.kernel
     if not isinstance(kernel, NativeKernel):
