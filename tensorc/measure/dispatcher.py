@@ -43,7 +43,17 @@ Answer: TypeAlias = tuple[int, MeasureResult] | MeasureError
 
 @dataclass(slots=True)
 class Job:
-    """A candidate on its way."""
+    """A candidate on its way.
+
+    Attributes:
+        ticket: What its answer is known by.
+        candidate: What was handed in.
+        task: The task that it is of.
+        artifact: The header of its code; None until it is built.
+        data: The code.
+        build_seconds: How long the build took.
+        crashes: How often the process died that ran it.
+    """
 
     ticket: int
     candidate: MeasureInput
@@ -55,7 +65,11 @@ class Job:
 
 
 class Dispatcher:
-    """Runs in a thread of its own from `start` to `close`."""
+    """Runs in a thread of its own from `start` to `close`.
+
+    Attributes:
+        answers: Tickets and results as they come; an error if the measuring itself has failed.
+    """
 
     def __init__(
         self,

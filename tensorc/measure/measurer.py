@@ -53,7 +53,12 @@ class Measurer:
         self._dispatcher: Dispatcher | None = None
 
     def __enter__(self) -> Self:
-        """Start the processes."""
+        """Start the processes.
+
+        Raises:
+            BuildError: The thread pool does not compile.
+            MissingDependencyError: There is no C compiler.
+        """
         pool_library()  # compiled once here, not by every worker at the same time
         self._folder = tempfile.TemporaryDirectory(prefix="tensorc-", ignore_cleanup_errors=True)
         self._files = [write_arrays(task.arrays) for task in self._tasks.values()]
@@ -91,7 +96,8 @@ class Measurer:
         """Hand in a candidate and return its ticket; `results` has its result some time later.
 
         Raises:
-            MeasureError: The measurer is closed, or the task unknown.
+            MeasureError: The measurer is closed, the task unknown, or without what its candidates
+                are built from.
         """
         if self._dispatcher is None:
             raise MeasureError("Cannot measure: the measurer is not open; use it in a `with`.")

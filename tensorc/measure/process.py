@@ -81,7 +81,11 @@ class WorkerProcess:
         return answers, alive
 
     def end(self, *, kill: bool) -> int:
-        """See the process to its end; return its status, negative for a signal."""
+        """See the process to its end; return its status, negative for a signal.
+
+        Raises:
+            MeasureError: The template is gone.
+        """
         if self._status is None:
             if kill:
                 _kill(self._process)
@@ -90,7 +94,11 @@ class WorkerProcess:
         return self._status
 
     def close(self) -> None:
-        """End the process if it has not ended, and forget what it printed."""
+        """End the process if it has not ended, and forget what it printed.
+
+        Raises:
+            MeasureError: The template is gone.
+        """
         try:
             self.end(kill=True)
         finally:

@@ -16,7 +16,7 @@ def export_lines(database: Database, path: str | Path) -> int:
     """Write every task and record as JSON lines; return how many records.
 
     Raises:
-        RecordError: The file cannot be written.
+        RecordError: The file cannot be written, or the database not read.
     """
     count = 0
     try:
@@ -36,7 +36,8 @@ def import_lines(database: Database, path: str | Path) -> int:
     """Add what `export_lines` wrote, all or nothing; return how many records.
 
     Raises:
-        RecordError: The file cannot be read, or a line of it is not such a line.
+        RecordError: The file cannot be read, a line of it is not such a line, or the database
+            cannot be written.
     """
     infos: dict[str, TaskInfo] = {}
     records: dict[str, list[Record]] = {}

@@ -125,6 +125,9 @@ class Database:
 
         The first DAG of a task stays; later records are stored in its names (see
         `schedule.rename`), whatever names `info` has.
+
+        Raises:
+            RecordError: The database cannot be written.
         """
         with self.transaction():
             self._connection.execute(
@@ -142,7 +145,11 @@ class Database:
     def records(
         self, task: str | Sequence[str] | None = None, target: Target | None = None
     ) -> Iterator[Record]:
-        """Yield records in the order they were appended, of some tasks and one target if given."""
+        """Yield records in the order they were appended, of some tasks and one target if given.
+
+        Raises:
+            RecordError: The database cannot be read, or a record of it is damaged.
+        """
         where, values = _where(task, target)
         with self._explained():
             rows = self._connection.execute(
@@ -155,6 +162,9 @@ class Database:
 
         Where the last run was finished, its final rounds decide: the minimum of hundreds of noisy
         figures flatters. Who is not in the last of them was given up before.
+
+        Raises:
+            RecordError: The database cannot be read, or a record of it is damaged.
         """
         where, values = _where(task, target)
         trials = f"SELECT COALESCE(MAX(id), 0) FROM records{where} AND NOT is_final"
@@ -170,7 +180,11 @@ class Database:
         return winner if winner or fastest is None else _record(fastest)
 
     def tasks(self) -> tuple[TaskInfo, ...]:
-        """Return every task that has been recorded, oldest first."""
+        """Return every task that has been recorded, oldest first.
+
+        Raises:
+            RecordError: The database cannot be read.
+        """
         with self._explained():
             rows = self._connection.execute(
                 "SELECT hash, name, flops, dag FROM tasks ORDER BY rowid"
@@ -181,7 +195,7 @@ class Database:
         """Return the task of a structural hash.
 
         Raises:
-            RecordError: There is none.
+            RecordError: There is none, or the database cannot be read.
         """
         with self._explained():
             row = self._connection.execute(
@@ -192,7 +206,11 @@ class Database:
         return TaskInfo(*row)
 
     def stats(self) -> tuple[TaskStats, ...]:
-        """Return counts for each task and target."""
+        """Return counts for each task and target.
+
+        Raises:
+            RecordError: The database cannot be read.
+        """
         infos = {info.hash: info for info in self.tasks()}
         with self._explained():
             groups = self._connection.execute(
@@ -220,6 +238,9 @@ class Database:
         """Keep all that is appended within, or, after an error, nothing of it.
 
         An inner one belongs to the outer one.
+
+        Raises:
+            RecordError: The database cannot be written.
         """
         with self._explained():
             if self._connection.in_transaction:

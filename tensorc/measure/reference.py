@@ -62,8 +62,10 @@ def make_task(
         seed: Seed of the random inputs.
 
     Raises:
-        MeasureError: An array does not fit.
-        BuildError: The untuned program cannot be built.
+        MeasureError: An array does not fit or is of no input, or an output is missing.
+        LoweringError: The untuned program cannot be lowered for the target.
+        CodegenError: The target cannot express it.
+        BuildError: Its code does not compile.
     """
     params = params_of_dag(dag)
     arrays = make_inputs(dag, seed=seed)

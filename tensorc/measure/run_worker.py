@@ -82,7 +82,11 @@ class Bench:
     """Buffers of one task, in which its candidates run one after another."""
 
     def __init__(self, task: RunTask) -> None:
-        """Place the inputs, write-protected, and reserve the outputs."""
+        """Place the inputs, write-protected, and reserve the outputs.
+
+        Raises:
+            MeasureError: There is not enough memory, or it cannot be protected.
+        """
         self.task = task
         self._operands = [_Operand.reserve(p, i) for i, p in enumerate(task.params)]
         self._buffers = [operand.buffer for operand in self._operands]
@@ -104,6 +108,7 @@ class Bench:
 
         Raises:
             CandidateError: It is wrong, does not load, or returns an error.
+            MeasureError: There is not enough memory for what the kernel needs besides.
         """
         kernel = _loaded(artifact)
         operands = self._prepare(artifact)

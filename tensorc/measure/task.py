@@ -38,6 +38,9 @@ class MeasureTask:
         dag: The computation; None if only finished artifacts are measured.
         constants: The inputs that are the same in every call, by name: what depends on them only is
             computed before the timing begins.
+
+    Raises:
+        MeasureError: An array is not contiguous, or of another dtype or shape than its parameter.
     """
 
     key: str
