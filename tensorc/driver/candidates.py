@@ -69,7 +69,7 @@ class Candidates:
         return self.space.keys(rows)
 
     def features(self, rows: Rows) -> NDArray[np.float32]:
-        """The features of every statement of every row."""
+        """The features of every statement: float32, rows × statements × features."""
         return self.space.features(rows)
 
 
@@ -104,13 +104,21 @@ class RunRecords:
         definitions: Sequence[Definition],
         name: str,
     ) -> RunRecords:
-        """Open a database given by path for as long as the stack lasts."""
+        """Open a database given by path for as long as the stack lasts.
+
+        Raises:
+            RecordError: The database cannot be opened.
+        """
         if database is not None and not isinstance(database, Database):
             database = stack.enter_context(Database(database))
         return cls(database, task, definitions, name)
 
     def earlier(self) -> Iterator[tuple[MeasureInput, Record]]:
-        """The trials of earlier runs on a target like this one, in order."""
+        """The trials of earlier runs on a target like this one, in order.
+
+        Raises:
+            RecordError: The database cannot be read.
+        """
         if self._database is None:
             return
         for record in self._database.records(tuple(self._tasks), self._target):
@@ -120,7 +128,11 @@ class RunRecords:
                 yield MeasureInput(steps, record.task), record
 
     def add(self, candidate: MeasureInput, result: MeasureResult, *, is_final: bool) -> None:
-        """Write a result down."""
+        """Write a result down.
+
+        Raises:
+            RecordError: The database cannot be written.
+        """
         if self._database is None:
             return
         _, info = self._tasks[candidate.task or ""]

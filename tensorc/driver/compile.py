@@ -80,9 +80,13 @@ def compile(  # the public name; `tensorc.compile`
 
     Raises:
         TEError: The tensors are no valid computation, or a constant is none of its inputs.
+        TargetError: The target is unknown, or a field of it is impossible.
         ScheduleError: The schedule, or a record's, does not fit the computation.
+        LoweringError: The schedule cannot be lowered for the target.
         CodegenError: The target cannot express the computation.
         BuildError: The generated code does not compile.
+        MissingDependencyError: The target needs a library or compiler that is not installed.
+        RuntimeCallError: A constant is an array of another dtype or shape.
         RecordError: The database cannot be read.
 
     Warns:
@@ -107,7 +111,15 @@ def compile_state(
     constants: Mapping[str, Array] | None = None,
     name: str = "kernel",
 ) -> CompiledFunction:
-    """Lower, generate, compile and load one concrete state; constants are by tensor name."""
+    """Lower, generate, compile and load one concrete state; constants are by tensor name.
+
+    Raises:
+        LoweringError: The state holds something that the target cannot do.
+        CodegenError: The target cannot express the computation.
+        BuildError: The generated code does not compile.
+        MissingDependencyError: The target needs a library or compiler that is not installed.
+        RuntimeCallError: A constant is an array of another dtype or shape.
+    """
     entry = identifier(name, reserved=_NO_ENTRY)
     lowered = lower_split(state, target, constants or (), entry)
     artifact = build(
@@ -141,6 +153,13 @@ def best_state(
         database: Where records are.
         constants: The inputs that are the same in every call.
         definitions: What the record may be of; of the computation as it is given if empty.
+
+    Raises:
+        RecordError: The database cannot be read.
+        ScheduleError: The schedule of the record does not fit the computation.
+
+    Warns:
+        UntunedWarning: A database was given and holds no such record.
     """
     found = best_record(definitions or (Definition(GIVEN, dag),), target, database, constants)
     if found is not None:
@@ -166,6 +185,9 @@ def best_record(
 
     With constants, records of runs that knew nothing of them are second choice. Among definitions,
     figures of final rounds come before others.
+
+    Raises:
+        RecordError: The database cannot be read.
     """
     if database is None or not _exists(database):
         return None
@@ -183,14 +205,22 @@ def best_record(
 
 
 def in_names_of(dag: ComputeDAG, record: Record, records: Database) -> tuple[Step, ...]:
-    """Return a record's steps in the names of `dag`, which computes the same."""
+    """Return a record's steps in the names of `dag`, which computes the same.
+
+    Raises:
+        RecordError: The database cannot be read, or does not hold the task of the record.
+    """
     recorded = ComputeDAG.from_json(json.loads(records.task(record.task).dag))
     return rename_steps(record.steps, recorded, dag)
 
 
 @contextmanager
 def opened(database: DatabaseLike) -> Iterator[Database]:
-    """Open a database given by path to look into it for a while; one that is open stays open."""
+    """Open a database given by path to look into it for a while; one that is open stays open.
+
+    Raises:
+        RecordError: The database cannot be read.
+    """
     if isinstance(database, Database):
         yield database
     else:
@@ -210,7 +240,11 @@ def _exists(database: DatabaseLike) -> bool:
 def by_name(
     tensors: Computation, dag: ComputeDAG, constants: Mapping[Tensor | str, Array]
 ) -> dict[str, Array]:
-    """Return constants by the name of the parameter they are bound to."""
+    """Return constants by the name of the parameter they are bound to.
+
+    Raises:
+        TEError: One of them is no input.
+    """
     return dict(zip(names_of(tensors, dag, constants), constants.values(), strict=True))
 
 

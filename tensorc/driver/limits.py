@@ -39,7 +39,13 @@ class ComputeLimit:
     _peak: float = 0.0
 
     def __call__(self) -> float:
-        """Measure the peak again; the best reading so far counts, for others only disturb."""
+        """Measure the peak again and return the seconds; the best reading so far counts.
+
+        Other programs can only lower a reading.
+
+        Raises:
+            MeasureError: The system gives no such number of threads.
+        """
         for _ in range(_READINGS):
             self._peak = max(self._peak, fma_peak(self.threads, self.dtype, seconds=_SECONDS))
         return self.operations / self._peak
