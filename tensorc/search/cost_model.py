@@ -187,7 +187,8 @@ class XGBCostModel:
         rng = np.random.default_rng([self._seed, len(samples)])
         self._members = []
         for _ in range(_MEMBERS):
-            drawn = rng.poisson(1.0, len(kept))  # how often each is drawn, about
+            # How often each is drawn, about (Oza and Russell 2001, online bagging).
+            drawn = rng.poisson(1.0, len(kept))
             objective = pack_sum_squared_error(packs, left, np.maximum(weights * drawn, _ABSENT))
             self._members.append(
                 self._xgb.train(self._parameters, matrix, _BOOST_ROUNDS, obj=objective)

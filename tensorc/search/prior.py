@@ -1,9 +1,9 @@
 """An analytic estimate of how fast candidates are, before anything has been measured.
 
-A roofline with the limits that dense kernels meet: for each statement the cycles of its operations,
-given how well the register tile feeds the multiply-add units, against the cycles in which its data
-comes from beyond each cache. It looks at named columns of the features only, and is a pure function
-of them.
+A roofline (Williams, Waterman and Patterson 2009) with the limits that dense kernels meet: for each
+statement the cycles of its operations, given how well the register tile feeds the multiply-add
+units, against the cycles in which its data comes from beyond each cache. It looks at named columns
+of the features only, and is a pure function of them.
 
 The figures of `Costs` were fitted to the ranking of some 1,700 measured candidates of dense
 operators on one core of a Zen 4 (AVX-512). They contain what measured figures of a core do not say:
