@@ -32,7 +32,8 @@ def conversion(source: DType, dtype: DType) -> Recipe:
     """The recipe from float32 to a 16-bit float type or back.
 
     From float64 to float32, the recipe is rounding to odd: the last bit is set where the result is
-    inexact, so that rounding it again to 16 bits gives what rounding the float64 would.
+    inexact, so that rounding it again to 16 bits gives what rounding the float64 would (Boldo and
+    Melquiond 2005, "When double rounding is odd").
     """
     name = f"{source}_to_{dtype}"
     match source, dtype:

@@ -1,7 +1,8 @@
 """Recipes of the exponential family: exp, exp2, expm1, tanh, sigmoid, sinh, cosh, erf.
 
 All start from `exp(x) = 2^k · exp(r)` with `k = round(x / ln2)` and `|r| ≤ ln2 / 2`. Rounding is
-done by adding a large constant, which leaves k in the low bits of the sum.
+done by adding a large constant, which leaves k in the low bits of the sum; ln2 is in two parts, of
+which the first has so few bits that its product with k is exact (Cody and Waite 1980).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Recipes of logarithms and of powers.
 
 `log(x) = e·ln2 + log(1 + f)` with `x = 2^e · (1 + f)` and `1 + f` between √½ and √2. With
-`s = f / (2 + f)`, `log(1 + f) = 2·atanh(s) = f - (f²/2 - s·(f²/2 + s²·P(s²)))`.
+`s = f / (2 + f)`, `log(1 + f) = 2·atanh(s) = f - (f²/2 - s·(f²/2 + s²·P(s²)))`, as in fdlibm's
+`e_log.c`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Recipes of trigonometric functions, of float32.
 
-Arguments are reduced by multiples of π/2 in float64, with π/2 in three parts: for arguments up to
-2^50 on targets with fused multiply-add, 2^29 on others. Beyond 2^50 the result is NaN.
+Arguments are reduced by multiples of π/2 in float64, with π/2 in three parts (Cody and Waite 1980):
+for arguments up to 2^50 on targets with fused multiply-add, 2^29 on others. Beyond 2^50 the result
+is NaN.
 """
 
 from __future__ import annotations

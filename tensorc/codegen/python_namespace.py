@@ -47,7 +47,11 @@ class FlatArray:
         self.name, self.data, self.size = name, data, data.size
 
     def check(self, position: Position) -> None:
-        """Refuse what NumPy would take for a position from the end, or cut off."""
+        """Refuse what NumPy would take for a position from the end, or cut off.
+
+        Raises:
+            IndexError: if a position is outside of the buffer.
+        """
         match position:
             case int():
                 inside = 0 <= position < self.size

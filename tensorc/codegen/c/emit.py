@@ -21,7 +21,8 @@ def emit_c(func: PrimFunc, target: Target, prologue: PrimFunc | None = None) -> 
     A prologue is a kernel of its own, in front of the other.
 
     Raises:
-        CodegenError: if an operation is not defined on its type, or a vector has odd lanes.
+        CodegenError: if an operation is not defined on its type, or the lanes of a vector are no
+            power of two.
     """
     module = Module(target.vector_bytes)
     for kernel in (func,) if prologue is None else (prologue, func):

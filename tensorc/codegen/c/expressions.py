@@ -143,7 +143,11 @@ class ExprWriter:
         return from_memory(m, f"({whole.type}){text}", dtype, e.lanes)
 
     def store(self, s: Store) -> str:
-        """The statement that writes a value to a buffer."""
+        """The statement that writes a value to a buffer.
+
+        Raises:
+            CodegenError: as `expr` does.
+        """
         buffer, index, lanes = s.buffer, s.index, lanes_of(s.value)
         m, dtype = self.module, buffer.dtype
         text = to_memory(m, self.expr(s.value), dtype, lanes)
@@ -172,7 +176,11 @@ class ExprWriter:
     # ---- values
 
     def expr(self, e: Expr) -> str:
-        """A value as a C expression that can be an operand."""
+        """A value as a C expression that can be an operand.
+
+        Raises:
+            CodegenError: if an operation is not defined on its type, or was not lowered.
+        """
         match e:
             case Const():
                 return const_literal(e) if e.value >= 0 else f"({const_literal(e)})"

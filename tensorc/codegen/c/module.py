@@ -76,7 +76,11 @@ class Module:
         return name
 
     def type(self, element: str, lanes: int) -> str:
-        """The type of a value in registers."""
+        """The type of a value in registers.
+
+        Raises:
+            CodegenError: if the lanes are no power of two.
+        """
         scalar = SCALARS[element]
         if lanes == 1:
             return scalar

@@ -77,7 +77,11 @@ class FunctionWriter(ExprWriter):
     # ---- statements
 
     def statement(self, s: Stmt) -> None:
-        """Write a statement."""
+        """Write a statement.
+
+        Raises:
+            CodegenError: as `expr` does.
+        """
         match s:
             case Seq(parts):
                 for part in parts:

@@ -63,7 +63,11 @@ class ExpressionWriter(IndexWriter):
         self.opcodes: dict[tuple[int, int], str] = {}
 
     def value(self, e: Expr, lanes: int) -> str:
-        """The value of an expression, computed here."""
+        """The value of an expression, computed here.
+
+        Raises:
+            CodegenError: if an operation is not defined on its type, or was not lowered.
+        """
         match e:
             case BinaryOp(op, a, b):
                 opcode = self.opcodes.get((id(e), lanes)) or self._opcode(e, lanes)

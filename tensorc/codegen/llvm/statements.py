@@ -69,7 +69,11 @@ class FunctionWriter(ExpressionWriter):
         self._ordered: dict[int, Ordered | None] = {}
 
     def statement(self, s: Stmt) -> None:
-        """Write a statement."""
+        """Write a statement.
+
+        Raises:
+            CodegenError: as `value` does, and if a buffer of scope 'global' is allocated.
+        """
         match s:
             case Store():
                 self._store(s)
