@@ -77,6 +77,10 @@ class Target:
         max_shared_bytes: Shared memory of a GPU block; 0 on a CPU.
         warp_size: GPU threads that run in step; 0 on a CPU.
         max_vthread: Greatest extent of a virtual thread loop; 0 on a CPU.
+
+    Raises:
+        TargetError: The kind is unknown, or a field is impossible.
+        OptionError: `TENSORC_NUM_THREADS` is no number of threads.
     """
 
     kind: str

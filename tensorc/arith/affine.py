@@ -56,7 +56,11 @@ def interval(a: Affine, env: Env) -> Range:
 
 
 def atom_interval(atom: Atom, env: Env) -> Range:
-    """Lowest and highest value of one atom."""
+    """Lowest and highest value of one atom.
+
+    Raises:
+        KeyError: as `interval` does.
+    """
     match atom:
         case str():
             return env[atom]
@@ -255,7 +259,7 @@ def affine_of(e: Expr) -> Affine | None:
     """An integer expression as an affine, None if it is not one.
 
     Only sums, differences, products with a constant, divisions by a positive constant and casts to
-    a 64-bit or a same-sized integer count; values are taken not to overflow their type.
+    an integer of 32 bits or more count; values are taken not to overflow their type.
     """
     match e:
         case Const(int(value), dtype) if dtype.is_integer:

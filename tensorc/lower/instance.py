@@ -73,7 +73,11 @@ class Instance:
 
 
 def instantiate(stage: Stage, extents: Mapping[str, int], name: Callable[[str], str]) -> Instance:
-    """Make the loops of a stage for a region of the given extents; `name` makes variables."""
+    """Make the loops of a stage for a region of the given extents; `name` makes variables.
+
+    Raises:
+        LoweringError: if a loop is bound to threads.
+    """
     sizes = {n: int(e) for n, e in iterator_extents(stage.relations, extents).items()}
     draft = _Draft(sizes, name)
     for position, iterator in enumerate(stage.iterators):
@@ -103,7 +107,11 @@ def instantiate(stage: Stage, extents: Mapping[str, int], name: Callable[[str], 
 
 
 def loop_kind(stage: Stage, iterator: Iterator) -> ForKind:
-    """How the loop of an iterator runs on a CPU; reductions are neither parallel nor vectors."""
+    """How the loop of an iterator runs on a CPU; reductions are neither parallel nor vectors.
+
+    Raises:
+        LoweringError: if it is bound to threads.
+    """
     kind = _KINDS.get(iterator.annotation)
     if kind is None:
         raise LoweringError(

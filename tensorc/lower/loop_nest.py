@@ -38,7 +38,11 @@ from tensorc.te.op import Op, output_name
 
 
 def build(state: State, target: Target, name: str = "kernel") -> PrimFunc:
-    """Lower a concrete state to compact loop IR, with loops still marked vectorised."""
+    """Lower a concrete state to compact loop IR, with loops still marked vectorised.
+
+    Raises:
+        LoweringError: if a stage has no place, or a loop is bound to threads.
+    """
     params: dict[tuple[str, int], Buffer] = {}
     state = round_up(state)
     taken: set[str] = {name, *RESERVED}

@@ -66,6 +66,7 @@ def lower(state: State, target: Target, name: str = "kernel") -> PrimFunc:
 
     Raises:
         LoweringError: if the state holds something the target cannot do.
+        VerifyError: if `TENSORC_VERIFY` is set and a pass has broken the IR.
     """
     return _finished(_nest(state, target, name), target, DUMP_IR.get())
 
@@ -86,6 +87,7 @@ def lower_split(
 
     Raises:
         LoweringError: if the state holds something the target cannot do.
+        VerifyError: if `TENSORC_VERIFY` is set and a pass has broken the IR.
     """
     nest, dag = _nest(state, target, name), state.dag
     tensors = [output_name(dag.by_name[op], output) for op, output in dag.params]
@@ -99,7 +101,11 @@ def lower_split(
 
 
 def stages(state: State, target: Target, name: str = "kernel") -> list[tuple[str, PrimFunc]]:
-    """The IR after each pass, with the name of the pass; first that of the plain loop nest."""
+    """The IR after each pass, with the name of the pass; first that of the plain loop nest.
+
+    Raises:
+        LoweringError: if the state holds something the target cannot do.
+    """
     return list(_run(_nest(state, target, name), target))
 
 

@@ -89,7 +89,11 @@ class Placement:
                 yield from affine_variables(index)
 
     def add(self, op: Op, stage: Stage) -> None:
-        """Place one stage; all that read it must be there already."""
+        """Place one stage; all that read it must be there already.
+
+        Raises:
+            LoweringError: if the stage has no place, or a loop of it is bound to threads.
+        """
         outer = self._outer(stage)
         base, extents = self._region(op, stage, outer)
         sizes = dict(zip(op.axes, extents, strict=True)) | {a: int(n) for a, n in op.reduce_axes}
@@ -189,7 +193,11 @@ class Placement:
 
 
 def place(state: State, reserved: set[str], target: Target) -> Placement:
-    """Place every stage of a concrete state; `reserved` names are used by buffers already."""
+    """Place every stage of a concrete state; `reserved` names are used by buffers already.
+
+    Raises:
+        LoweringError: if a stage has no place, or a loop is bound to threads.
+    """
     placement = Placement(state, target)
     placement.names |= reserved
     for op in reversed(state.dag.ops):

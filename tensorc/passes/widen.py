@@ -133,7 +133,11 @@ class Widening:
         return all(n % self.lanes == 0 for n in numbers)
 
     def split(self, a: Affine) -> tuple[Affine, int]:
-        """An affine in lane 0, and how much it grows from lane to lane."""
+        """An affine in lane 0, and how much it grows from lane to lane.
+
+        Raises:
+            NoVectorForm: if it does not grow evenly.
+        """
         if self.var not in affine_variables(a):
             return a, 0
         wide = substitute(a, {self.var: self.value}, self.env)
@@ -144,7 +148,11 @@ class Widening:
         return rest, int(stride)
 
     def uniform(self, a: Affine) -> Affine:
-        """An affine that has to be the same in all lanes."""
+        """An affine that has to be the same in all lanes.
+
+        Raises:
+            NoVectorForm: if it is not.
+        """
         position, stride = self.split(a)
         if stride:
             raise NoVectorForm
@@ -153,7 +161,11 @@ class Widening:
     def conditions(
         self, conditions: tuple[Affine, ...]
     ) -> tuple[tuple[Affine, ...], list[tuple[Affine, int]], bool]:
-        """Conditions alike in all lanes, those that are not, and whether they can hold at all."""
+        """Conditions alike in all lanes, those that are not, and whether they can hold at all.
+
+        Raises:
+            NoVectorForm: if one of them does not grow evenly.
+        """
         uniform: list[Affine] = []
         varying: list[tuple[Affine, int]] = []
         for condition in conditions:
