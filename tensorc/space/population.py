@@ -2,7 +2,8 @@
 
 They are appended to a sketch as steps whose values are columns: where untiled stages are computed,
 how many loops run in parallel, how many are vectorised, how far loops are unrolled. Ansor draws
-these for each program by itself (`InitPopulationRule`); here they are columns like tile lengths.
+these for each program by itself (OSDI'20, section 4.2; `InitPopulationRule`); here they are columns
+like tile lengths.
 """
 
 from __future__ import annotations

@@ -72,7 +72,9 @@ def generate_sketches(
             they have every alternative of every stage (see `space.selection`).
 
     Raises:
-        ScheduleError: an unknown rule set; rules that never come to an end or forget a stage.
+        ScheduleError: There is no such rule set.
+        TEError: The tensors are no valid computation.
+        TargetError: The target is unknown, or a field of it is impossible.
     """
     task = SearchTask.of(task, target)
     tried = tuple(_listed(task, rules))

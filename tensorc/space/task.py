@@ -40,7 +40,12 @@ class SearchTask:
         target: Target | str = "llvm",
         constants: Iterable[str] = (),
     ) -> SearchTask:
-        """Return `subject` itself, or the task of a computation given as tensors or as a DAG."""
+        """Return `subject` itself, or the task of a computation given as tensors or as a DAG.
+
+        Raises:
+            TEError: The tensors are no valid computation, or a constant is no input of it.
+            TargetError: The target is unknown, or a field of it is impossible.
+        """
         if isinstance(subject, SearchTask):
             return subject
         return cls(ComputeDAG.of(subject), Target.of(target), tuple(constants))

@@ -1,4 +1,7 @@
-"""Mutation and crossover: a decision of a row is changed, or taken from another row."""
+"""Mutation and crossover: a decision of a row is changed, or taken from another row.
+
+Ansor, OSDI'20, section 5.1; there crossover takes whole nodes, here single decisions.
+"""
 
 from __future__ import annotations
 

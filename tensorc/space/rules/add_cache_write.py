@@ -1,4 +1,4 @@
-"""Compute into a local copy."""
+"""Compute into a local copy (Ansor, OSDI'20, section 4.1, rule 5)."""
 
 from __future__ import annotations
 

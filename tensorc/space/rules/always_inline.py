@@ -1,4 +1,4 @@
-"""Compute cheap stages in their readers."""
+"""Compute cheap stages in their readers (Ansor, OSDI'20, section 4.1, rule 2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tile a stage at several levels (Ansor, OSDI'20, section 4.1; Halide's and TVM's "SSRSRS")."""
+"""Tile a stage at several levels, such as "SSRSRS" (Ansor, OSDI'20, section 4.1, rule 3)."""
 
 from __future__ import annotations
 

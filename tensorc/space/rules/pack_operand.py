@@ -1,4 +1,7 @@
-"""Copy an operand into the order in which a register tile reads it (Goto, "Anatomy of GEMM")."""
+"""Copy an operand into the order in which a register tile reads it.
+
+Goto and van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication".
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leave a stage as it is."""
+"""Leave a stage as it is (Ansor, OSDI'20, section 4.1, rule 1)."""
 
 from __future__ import annotations
 
