@@ -262,8 +262,12 @@ class _Scope:
             case BinaryOp(op, a, b):
                 self.operands(op, e, (a, b))
             case Call(function, args):
-                if len(args) != 1 + (function in _BINARY_FUNCTIONS):
-                    raise VerifyError(f"Expected fewer or more operands in '{print_expr(e)}'.")
+                count = 1 + (function in _BINARY_FUNCTIONS)
+                if len(args) != count:
+                    raise VerifyError(
+                        f"Expected {count} as the number of operands of '{function}', "
+                        f"got '{print_expr(e)}'."
+                    )
                 self.operands(function, e, args)
             case Select(conditions, a, b):
                 self.affines(conditions)

@@ -107,7 +107,7 @@ def test_statements_are_checked(body: Stmt, message: str) -> None:
         (BinaryOp("&", one, one), "another dtype than 'float32'"),
         (BinaryOp("and", one, one), "another dtype than 'float32'"),
         (Call("exp", (Const(1, INT32),)), "another dtype than 'int32'"),
-        (Call("exp", (one, one)), "fewer or more operands"),
+        (Call("exp", (one, one)), "1 as the number of operands of 'exp', got"),
         (Where(one, one, one), "a bool to choose by"),
         (Select((variable("q"),), one, one), "index variable in scope, got 'q'"),
         (Read("X", (), FLOAT32), "no read of an operation"),
