@@ -88,7 +88,11 @@ class Fenced:
 
     @classmethod
     def around(cls, values: Array, skew: int | None = 0) -> Fenced:
-        """Copy an array to so many elements after the first page's start, or to the last's end."""
+        """Copy an array to so many elements after the first page's start, or to the last's end.
+
+        Raises:
+            OSError: The system refuses to protect a page.
+        """
         nbytes = values.nbytes
         shift = 0 if skew is None else skew * values.itemsize
         block = _pages(nbytes + shift)
@@ -100,7 +104,11 @@ class Fenced:
 
     @classmethod
     def unwritten(cls, param: Param, skew: int | None = 0) -> Fenced:
-        """The place of an output."""
+        """The place of an output.
+
+        Raises:
+            OSError: The system refuses to protect a page.
+        """
         raw = np.full(param.nbytes, PATTERN, np.uint8)
         return cls.around(raw.view(numpy_dtype(param.dtype)).reshape(param.shape), skew)
 
@@ -188,6 +196,7 @@ def run(subject: Subject, backend: str) -> list[Array]:
 
     Raises:
         DisagreementError: Something outside of the outputs was written.
+        TensorcError: The program does not lower or compile.
     """
     target = replace(subject.target, kind=backend)
     with patch.object(_scopes, "MAX_STACK_BYTES", subject.stack_bytes):

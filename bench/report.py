@@ -49,7 +49,11 @@ class Figure:
 
 
 def publish(measured: Iterable[Figure], path: Path | None) -> None:
-    """Print figures as they are measured, write them to `path`, exit with 1 if a bar is missed."""
+    """Print figures as they are measured, write them to `path`, exit with 1 if a bar is missed.
+
+    Raises:
+        SystemExit: A bar is missed; with 1.
+    """
     figures = []
     for figure in measured:
         click.echo(figure.line())

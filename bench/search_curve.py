@@ -112,7 +112,11 @@ def show(found: Sequence[Curve]) -> None:
 
 
 def draw(path: Path, found: Sequence[Sequence[Curve]]) -> None:
-    """Draw the curves against trials and against seconds."""
+    """Draw the curves against trials and against seconds.
+
+    Raises:
+        MissingDependencyError: Matplotlib is not installed.
+    """
     figure = optional_import("matplotlib.figure", extra="bench", purpose="drawing charts")
     picture = figure.Figure(figsize=(4 * len(found), 5), layout="constrained")
     grid: Any = picture.subplots(2, len(found), squeeze=False)

@@ -190,6 +190,9 @@ def run(
     """Run every case, print and note each as it is done; return outcomes, and failures by case.
 
     A case that fails does not end the run; an interrupt does, and keeps what is done.
+
+    Raises:
+        RecordError: The database cannot be used.
     """
     _print(console, _introduction(plan, peak))
     table = BenchTable(tuple(peer.name for peer in plan.peers))

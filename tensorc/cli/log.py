@@ -30,7 +30,11 @@ class Entry:
 
 
 def entries(database: Database) -> Iterator[Entry]:
-    """Yield all records of a database, in the order of measurement."""
+    """Yield all records of a database, in the order of measurement.
+
+    Raises:
+        RecordError: The database cannot be read, or a record of it is damaged.
+    """
     tasks = {task.hash: task for task in database.tasks()}
     for number, record in enumerate(database.records(), 1):
         yield Entry(number, record, tasks[record.task])

@@ -65,5 +65,9 @@ def trial_limit(
 
 
 def thread_count(threads: int | None) -> int:
-    """Return what `--threads` says; else TENSORC_NUM_THREADS, else the cores that may be used."""
+    """Return what `--threads` says; else TENSORC_NUM_THREADS, else the cores that may be used.
+
+    Raises:
+        OptionError: `TENSORC_NUM_THREADS` is no number of threads.
+    """
     return threads or options.NUM_THREADS.get() or host.usable_cores()

@@ -212,7 +212,11 @@ def failures_of(result: TuneResult) -> tuple[tuple[str, int, str], ...]:
 
 
 def measured_peak(threads: int) -> float:
-    """Measure what the machine can do in multiply-adds, in GFLOP/s of float32."""
+    """Measure what the machine can do in multiply-adds, in GFLOP/s of float32.
+
+    Raises:
+        MeasureError: The system gives no such number of threads.
+    """
     return fma_peak(threads) / 1e9
 
 

@@ -1,4 +1,7 @@
-"""What the machine could do with a case at best, where moving its data is what takes the time."""
+"""What the machine could do with a case at best, where moving its data is what takes the time.
+
+Williams, Waterman and Patterson 2009, "Roofline".
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,11 @@ def is_memory_bound(case: Case) -> bool:
 
 
 def ceiling(case: Case, threads: int) -> Ceiling:
-    """Measure how fast so many threads move as many bytes as a case has."""
+    """Measure how fast so many threads move as many bytes as a case has.
+
+    Raises:
+        MeasureError: The system gives no such memory or number of threads.
+    """
     mine = max(FLOAT32_BYTES, case.bytes // threads)
     read, write = (
         max(bandwidth(mine, threads, traffic, seconds=_SECONDS) for _ in range(_ROUNDS))

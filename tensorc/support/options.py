@@ -105,7 +105,7 @@ VERIFY = Option(
 )
 CACHE_DIR = Option(
     name="TENSORC_CACHE_DIR",
-    meaning="Where compiled libraries are kept between runs.",
+    meaning="Where compiled libraries and figures of the machine are kept between runs.",
     expected="a directory",
     parse=_directory,
     default=_default_cache,

@@ -80,7 +80,11 @@ def _work(writing: int, work: Callable[..., object], arguments: tuple[object, ..
 
 
 def build_apart(tvm: ModuleType) -> Any:
-    """Return a builder for `tune_tir`."""
+    """Return a builder for `tune_tir`.
+
+    Raises:
+        MissingDependencyError: TVM is not installed.
+    """
     local = _load("builder.local_builder")
     builder = _load("builder")
 
@@ -113,7 +117,11 @@ def build_apart(tvm: ModuleType) -> Any:
 
 
 def run_apart(tvm: ModuleType) -> Any:
-    """Return a runner for `tune_tir`."""
+    """Return a runner for `tune_tir`.
+
+    Raises:
+        MissingDependencyError: TVM is not installed.
+    """
     local, runner = _load("runner.local_runner"), _load("runner")
     config = runner.EvaluatorConfig(
         number=1, repeat=1, min_repeat_ms=_REPEAT_MS, enable_cpu_cache_flush=False

@@ -89,7 +89,11 @@ class _Graph:
 def onnx_models(
     case: Case, inputs: tuple[Array, ...], constants: frozenset[str]
 ) -> Iterator[OnnxModel]:
-    """Yield each way to write a case: layouts, and weights as inputs and as constants."""
+    """Yield each way to write a case: layouts, and weights as inputs and as constants.
+
+    Raises:
+        MissingDependencyError: ONNX is not installed.
+    """
     choices = {frozenset(), constants} if constants else {frozenset()}
     for chosen in sorted(choices, key=len):
         weights = "constant weights" if chosen else ""

@@ -104,10 +104,10 @@ def search(case: Case, threads: int, trials: int, constant_weights: bool, seed: 
     )
     if done.returncode or not (folder / WHOLE).exists():
         last = (done.stderr.strip().splitlines() or ["no output"])[-1]
-        raise MeasureError(f"MetaSchedule could not tune '{case.name}': {last}")
+        raise MeasureError(f"Cannot tune '{case.name}' with MetaSchedule: {last.rstrip('.')}.")
     return folder
 
 
 def curve(folder: Path) -> list[tuple[int, float, float]]:
-    """Return a search's history: trials, seconds, the best latency so far."""
+    """Return a search's history: trials, seconds, the best latency so far in seconds."""
     return [(int(n), float(s), float(b)) for n, s, b in json.loads((folder / CURVE).read_text())]
