@@ -15,6 +15,9 @@ def per_axis(value: PerAxis, rank: int) -> tuple[int, ...]:
 
     >>> per_axis(2, 3)
     (2, 2, 2)
+
+    Raises:
+        ValueError: there are more or fewer numbers than axes.
     """
     numbers = (value,) * rank if isinstance(value, int) else value
     if len(numbers) != rank:

@@ -17,10 +17,13 @@ def per_axis(value: PerAxis, rank: int) -> tuple[int, ...]:
 
     >>> per_axis(2, 3)
     (2, 2, 2)
+
+    Raises:
+        TEError: there are more or fewer numbers than axes.
     """
     numbers = (value,) * rank if isinstance(value, int) else tuple(value)
     if len(numbers) != rank:
-        raise TEError(f"Expected {rank} numbers, one for each spatial axis, but got {numbers}.")
+        raise TEError(f"Expected {rank} numbers, one for each spatial axis, got {numbers}.")
     return numbers
 
 

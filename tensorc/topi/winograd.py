@@ -35,6 +35,9 @@ def transform_matrices(m: int, r: int) -> tuple[Matrix, Matrix, Matrix]:
     >>> transform_matrices(2, 3)[0]
     ((Fraction(1, 1), Fraction(0, 1)), (Fraction(1, 1), Fraction(1, 1)),
      (Fraction(1, 1), Fraction(-1, 1)), (Fraction(0, 1), Fraction(1, 1)))
+
+    Raises:
+        TEError: tile and kernel need too many points.
     """
     points = _POINTS[: m + r - 2]
     if len(points) < m + r - 2:
@@ -105,7 +108,9 @@ def conv2d_winograd_nhwc(
     if weight.shape[0] != weight.shape[1] or taps < 2:
         raise TEError(f"Expected a square kernel for Winograd, got weights of {weight.shape}.")
     if set(per_axis(stride, 2)) | set(per_axis(dilation, 2)) != {1}:
-        raise TEError("Expected stride and dilation 1 for a Winograd convolution.")
+        raise TEError(
+            f"Expected stride and dilation 1 for a Winograd convolution, got {stride} and {dilation}."
+        )
     wide = accumulator(out_dtype).name
     a, b, g = transform_matrices(tile_size, taps)
     output_matrix, data_matrix = const_matrix(a, "A", wide), const_matrix(b, "B", wide)
