@@ -108,9 +108,8 @@ def conv2d_winograd_nhwc(
     if weight.shape[0] != weight.shape[1] or taps < 2:
         raise TEError(f"Expected a square kernel for Winograd, got weights of {weight.shape}.")
     if set(per_axis(stride, 2)) | set(per_axis(dilation, 2)) != {1}:
-        raise TEError(
-            f"Expected stride and dilation 1 for a Winograd convolution, got {stride} and {dilation}."
-        )
+        came = f"{stride} and {dilation}"
+        raise TEError(f"Expected stride and dilation 1 for a Winograd convolution, got {came}.")
     wide = accumulator(out_dtype).name
     a, b, g = transform_matrices(tile_size, taps)
     output_matrix, data_matrix = const_matrix(a, "A", wide), const_matrix(b, "B", wide)
