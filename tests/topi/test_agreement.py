@@ -163,7 +163,7 @@ def test_winograd_convolution(height: int, padding: Any, tile: int) -> None:
 
 
 def test_winograd_of_a_stride_is_refused() -> None:
-    with pytest.raises(TEError, match="Expected stride and dilation 1 .* got 2 and 1"):
+    with pytest.raises(TEError, match=r"Expected stride and dilation 1 .* got 2 and 1"):
         topi.conv2d_winograd_nhwc(te.placeholder((1, 8, 8, 2)), te.placeholder((3, 3, 2, 2)), 2)
 
 
