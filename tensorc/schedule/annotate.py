@@ -24,7 +24,12 @@ _EXCLUSIVE = BLOCKS | THREADS
 
 
 def annotate(state: State, name: str, iterator: str, annotation: Annotation) -> State:
-    """Mark an iterator; `Annotation.NONE` takes a mark away."""
+    """Mark an iterator; `Annotation.NONE` takes a mark away.
+
+    Raises:
+        ScheduleError: there is no such iterator, it walks a reduction and cannot be marked so, or
+            another is bound to the index already.
+    """
     deed = _deed(annotation, f"'{iterator}' of stage '{name}'")
     stage = find_stage(state, name, deed)
     position = find_iterator(stage, iterator, deed)
@@ -56,7 +61,11 @@ def _deed(annotation: Annotation, loop: str) -> str:
 
 
 def pragma(state: State, name: str, iterator: str, key: str, value: int) -> State:
-    """Attach a pragma to an iterator, in place of an earlier one of that key."""
+    """Attach a pragma to an iterator, in place of an earlier one of that key.
+
+    Raises:
+        ScheduleError: there is no such iterator or pragma, or the value is negative.
+    """
     deed = f"attach '{key}' to '{iterator}' of stage '{name}'"
     stage = find_stage(state, name, deed)
     find_iterator(stage, iterator, deed)
@@ -69,14 +78,22 @@ def pragma(state: State, name: str, iterator: str, key: str, value: int) -> Stat
 
 
 def mark(state: State, name: str, what: MarkKind, amount: Size) -> State:
-    """Note a choice over a population: so many parallel or vector loops, so much unrolling."""
+    """Note a choice over a population: so many parallel or vector loops, so much unrolling.
+
+    Raises:
+        ScheduleError: there is no such stage.
+    """
     stage = find_stage(state, name, f"mark stage '{name}' '{what}'")
     others = tuple(m for m in stage.marks if m[0] != what)
     return state.with_stage(replace(stage, marks=(*others, (what, amount))))
 
 
 def storage_align(state: State, name: str, axis: str, factor: int, offset: int) -> State:
-    """Pad the storage of a stage so that the stride of an axis is `factor · n + offset`."""
+    """Pad the storage of a stage so that the stride of an axis is `factor · n + offset`.
+
+    Raises:
+        ScheduleError: there is no such spatial axis, or factor and offset do not fit.
+    """
     deed = f"align axis '{axis}' of stage '{name}'"
     stage = find_stage(state, name, deed)
     axes = state.dag.by_name[name].axes

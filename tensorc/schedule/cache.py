@@ -48,6 +48,9 @@ def cache_write(state: State, name: str, scope: StageScope) -> State:
 
     Before:  C(i, j) += A(i, k)*B(k, j)      After:  C.local(i, j) += A(i, k)*B(k, j)
                                                      C(i, j) = C.local(i, j)
+
+    Raises:
+        ScheduleError: there is no such stage or scope, or something was done to its loops already.
     """
     deed = f"cache the writes of '{name}' in scope '{scope}'"
     _check_scope(scope, deed)
@@ -79,6 +82,10 @@ def cache_read(
                                                      C(i, j) += A(i, k)*B.local(k, j)
 
     The copy of an attached stage is computed where that is, any other at the root.
+
+    Raises:
+        ScheduleError: there is no such tensor or scope, the readers are not its own, or the layout
+            does not fit.
     """
     deed = f"cache '{name}' in scope '{scope}' for {quoted(readers)}"
     _check_scope(scope, deed)
@@ -164,7 +171,11 @@ def is_annotated(stage: Stage) -> bool:
 
 
 def refuse_guests(state: State, name: str, deed: str) -> None:
-    """Refuse to rebuild a stage that others are computed inside."""
+    """Refuse to rebuild a stage that others are computed inside.
+
+    Raises:
+        ScheduleError: others are computed inside.
+    """
     guests = attached(state, name)
     if guests:
         raise ScheduleError(f"Cannot {deed}: {quoted(guests)} computed inside it; do this first.")

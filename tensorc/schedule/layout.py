@@ -13,7 +13,11 @@ from tensorc.te.op import Op
 
 
 def check_layout(layout: Layout, op: Op, factor: Size, deed: str) -> None:
-    """Refuse a layout that does not fit a tensor."""
+    """Refuse a layout that does not fit a tensor.
+
+    Raises:
+        ScheduleError: the dimension, the tile or the order does not fit.
+    """
     rank = len(op.shape)
     if not 0 <= layout.dim < rank:
         raise ScheduleError(

@@ -21,6 +21,10 @@ def compute_at(state: State, name: str, target: str, iterator: str) -> State:
              for i (0,8)                      for j (0,4)
                for j (0,4)                      C = ...
                  C = ...
+
+    Raises:
+        ScheduleError: there is no such iterator, the stage is an output, it is not read there or is
+            read elsewhere too, or the target is inlined or inside it.
     """
     deed = f"compute '{name}' at '{iterator}' of stage '{target}'"
     stage, around = find_stage(state, name, deed), find_stage(state, target, deed)
@@ -52,6 +56,10 @@ def compute_inline(state: State, name: str) -> State:
 
     Before:  B = A*2                After:  C = A*2 + 1
              C = B + 1
+
+    Raises:
+        ScheduleError: it is an output, a reduction, has several outputs, or others are computed
+            inside.
     """
     deed = f"inline '{name}'"
     stage = find_stage(state, name, deed)
@@ -70,7 +78,11 @@ def compute_inline(state: State, name: str) -> State:
 
 
 def locate(state: State, name: str, target: str, level: Size, limit: int) -> State:
-    """Compute a stage inside the first `level` of at most `limit` loops of the nest of `target`."""
+    """Compute a stage inside the first `level` of at most `limit` loops of the nest of `target`.
+
+    Raises:
+        ScheduleError: it is an output or around the target, or there is no such level.
+    """
     deed = f"compute '{name}' at a level of stage '{target}'"
     stage, around = find_stage(state, name, deed), find_stage(state, target, deed)
     _refuse_output(state, name, deed)
@@ -95,6 +107,9 @@ def check_attachments(state: State, deed: str) -> None:
     """Refuse a state in which a stage is read outside the loop it is computed in.
 
     Every step that moves stages or loops, or changes who reads whom, has to ask.
+
+    Raises:
+        ScheduleError: a stage is read there.
     """
     for stage in state.stages.values():
         match stage.location:

@@ -10,7 +10,11 @@ from tensorc.support.errors import ScheduleError
 
 
 def find_stage(state: State, name: str, deed: str) -> Stage:
-    """The stage of that name; `deed` says in an error what could not be done."""
+    """The stage of that name; `deed` says in an error what could not be done.
+
+    Raises:
+        ScheduleError: there is none; names those that there are.
+    """
     found = state.stages.get(name)
     if found is None:
         what = "a placeholder" if name in state.dag.by_name else "not a stage"
@@ -21,7 +25,11 @@ def find_stage(state: State, name: str, deed: str) -> Stage:
 
 
 def find_iterator(stage: Stage, name: str, deed: str) -> int:
-    """The position of an iterator of a stage."""
+    """The position of an iterator of a stage.
+
+    Raises:
+        ScheduleError: there is none; names those that there are.
+    """
     for position, iterator in enumerate(stage.iterators):
         if iterator.name == name:
             return position

@@ -42,6 +42,9 @@ def split(state: State, name: str, iterator: str, lengths: tuple[Size, ...]) -> 
                                                                 for i.2 (0,8)
 
     Stages attached at the iterator move to its innermost part.
+
+    Raises:
+        ScheduleError: there is no such iterator, it is marked already, or a length is not positive.
     """
     deed = f"split '{iterator}' of stage '{name}'"
     stage = find_stage(state, name, deed)
@@ -66,6 +69,9 @@ def fuse(state: State, name: str, iterators: tuple[str, ...]) -> State:
                for j (0,8)
 
     Stages attached at one of them move to the fused iterator.
+
+    Raises:
+        ScheduleError: they are not adjacent, marked already, or of both kinds.
     """
     deed = f"fuse {quoted(iterators)} of stage '{name}'"
     stage = find_stage(state, name, deed)
@@ -94,6 +100,9 @@ def reorder(state: State, name: str, order: tuple[str, ...]) -> State:
 
     Before:  for i (0,4)          After, order (k, i):  for k (0,8)
                for k (0,8)                                for i (0,4)
+
+    Raises:
+        ScheduleError: an iterator is missing, unknown or given twice, or a stage loses its place.
     """
     deed = f"reorder stage '{name}'"
     stage = find_stage(state, name, deed)
@@ -111,7 +120,11 @@ def reorder(state: State, name: str, order: tuple[str, ...]) -> State:
 
 
 def follow_split_lengths(state: State, step: FollowSplitStep) -> tuple[Size, ...]:
-    """The lengths of an earlier split, the last `parts` of them multiplied into one."""
+    """The lengths of an earlier split, the last `parts` of them multiplied into one.
+
+    Raises:
+        ScheduleError: the step is no earlier split, or has not so many parts.
+    """
     deed = f"split '{step.iterator}' of stage '{step.stage}' as step {step.source} did"
     source = _lengths_of_step(state, step.source, deed)
     if not 1 <= step.parts <= len(source) + 1:
@@ -122,7 +135,11 @@ def follow_split_lengths(state: State, step: FollowSplitStep) -> tuple[Size, ...
 
 
 def follow_fused_split_lengths(state: State, step: FollowFusedSplitStep) -> tuple[Size, ...]:
-    """The product of one level of several earlier splits, as an inner length."""
+    """The product of one level of several earlier splits, as an inner length.
+
+    Raises:
+        ScheduleError: a step is no earlier split, or has no such level.
+    """
     deed = f"split '{step.iterator}' of stage '{step.stage}' as steps {step.sources} did"
     if not step.sources:
         raise ScheduleError(f"Cannot {deed}: expected at least one step to follow.")

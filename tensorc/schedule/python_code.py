@@ -31,7 +31,11 @@ from tensorc.support.errors import ScheduleError
 
 
 def python_code(steps: Iterable[Step], name: str = "s", program: str = "program") -> str:
-    """A `Schedule` called `name` of the tensors or the DAG `program`, and a call for each step."""
+    """A `Schedule` called `name` of the tensors or the DAG `program`, and a call for each step.
+
+    Raises:
+        ScheduleError: a step is of a sketch, with open decisions.
+    """
     calls = "".join(f"{name}.{_call(step)}\n" for step in steps)
     return f"{name} = Schedule({program})\n{calls}"
 

@@ -37,6 +37,10 @@ def rfactor(state: State, name: str, iterator: str, axis: int) -> State:
                             C(i) += C.rf(i, k.1)
 
     Partial results that no term of the original reduction falls to are the reducer's identity.
+
+    Raises:
+        ScheduleError: it walks no reduction, there is no such axis, or something was done to the
+            loops already.
     """
     deed = f"rfactor '{iterator}' of stage '{name}'"
     stage = find_stage(state, name, deed)

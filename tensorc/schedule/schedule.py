@@ -149,6 +149,10 @@ class Schedule:
             lengths: Extents of the inner loops, outermost first; the outermost follows from them.
             inner_to_outer: If False, `lengths` are those of the outer loops, and the innermost
                 follows from them.
+
+        Raises:
+            ScheduleError: there is no such iterator, it is marked already, or a length is not
+                positive.
         """
         name, it = self._name(stage), _iterator_name(iterator)
         inner = tuple(lengths)
