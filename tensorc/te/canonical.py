@@ -77,7 +77,11 @@ class Canonicalizer:
     # Values
 
     def value(self, e: te.Expr, scope: Scope) -> Expr:
-        """The value of an expression."""
+        """The value of an expression.
+
+        Raises:
+            TEError: it reads out of bounds, or uses an axis or a variable that has no value.
+        """
         known = scope.values.get(e)
         if known is None:
             known = scope.values[e] = self._value(e, scope)
@@ -165,7 +169,11 @@ class Canonicalizer:
         return affine if is_transparent(affine) else None
 
     def index(self, e: te.Expr, scope: Scope) -> Affine:
-        """An integer expression as an affine; what is not affine becomes opaque atoms."""
+        """An integer expression as an affine; what is not affine becomes opaque atoms.
+
+        Raises:
+            TEError: as `value` does, and if it is no integer.
+        """
         if e.dtype not in (INT32, INT64):
             return self._opaque(self.value(e, scope), scope)
         match e:

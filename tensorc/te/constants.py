@@ -42,7 +42,11 @@ def float_limit(dtype: DType) -> float:
 
 
 def plain(value: Number) -> Scalar:
-    """A NumPy number as the Python number of the same value."""
+    """A NumPy number as the Python number of the same value.
+
+    Raises:
+        TEError: if it is no real number.
+    """
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, (bool, int, float)):
@@ -51,7 +55,11 @@ def plain(value: Number) -> Scalar:
 
 
 def default_dtype(value: Scalar) -> DType:
-    """The type of a number that stands alone: bool, int32 (wider if needed) or float32."""
+    """The type of a number that stands alone: bool, int32 (wider if needed) or float32.
+
+    Raises:
+        TEError: if it fits no integer type.
+    """
     if isinstance(value, bool):
         return BOOL
     if isinstance(value, float):

@@ -80,6 +80,9 @@ def canonical_op(op: ComputeOp, names: Mapping[Operation, str]) -> Op:
     Args:
         op: The operation.
         names: The names of all operations.
+
+    Raises:
+        TEError: the formula is malformed, or nested too deeply.
     """
     reduction = op.body[0] if isinstance(op.body[0], te.Reduction) else None
     axes = (*op.axis, *op.reduce_axis)

@@ -152,12 +152,20 @@ _any = CommReducer("any", lambda a, b: binary("or", a, b), lambda _: Constant(Fa
 
 
 def all(*conditions: object, axis: object = None, where: object = None) -> Expr:
-    """Whether every condition holds; with `axis`, whether the one given holds all along it."""
+    """Whether every condition holds; with `axis`, whether the one given holds all along it.
+
+    Raises:
+        TEError: there is an `axis`, and not one condition.
+    """
     return _logical(_all, conditions, axis, where)
 
 
 def any(*conditions: object, axis: object = None, where: object = None) -> Expr:
-    """Whether some condition holds; with `axis`, whether the one given holds anywhere along it."""
+    """Whether some condition holds; with `axis`, whether the one given holds anywhere along it.
+
+    Raises:
+        TEError: there is an `axis`, and not one condition.
+    """
     return _logical(_any, conditions, axis, where)
 
 
@@ -179,12 +187,19 @@ def argmax(expr: object, axis: object, where: object = None) -> tuple[Expr, Expr
 
     `expr` is the value, or a pair of a position and a value of which the pairs with equal values
     are resolved towards the smaller position.
+
+    Raises:
+        TEError: `axis` is no reduction axis.
     """
     return _arg(_argmax, expr, axis, where)
 
 
 def argmin(expr: object, axis: object, where: object = None) -> tuple[Expr, Expr]:
-    """The position of the smallest value along `axis`, and that value; the first of several."""
+    """The position of the smallest value along `axis`, and that value; the first of several.
+
+    Raises:
+        TEError: `axis` is no reduction axis.
+    """
     return _arg(_argmin, expr, axis, where)
 
 
