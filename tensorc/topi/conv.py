@@ -24,7 +24,11 @@ def conv1d_nlc(
     dilation: PerAxis = 1,
     out_dtype: str = "float32",
 ) -> Tensor:
-    """Convolution: data `[N, L, CI]`, weight `[k, CI, CO]` -> `[N, OL, CO]`."""
+    """Convolution: data `[N, L, CI]`, weight `[k, CI, CO]` -> `[N, OL, CO]`.
+
+    Raises:
+        TEError: data and weight differ in `CI`.
+    """
     return _channels_last("conv1d_nlc", data, weight, stride, padding, dilation, 1, out_dtype)
 
 
@@ -36,7 +40,11 @@ def conv2d_nhwc(
     dilation: PerAxis = 1,
     out_dtype: str = "float32",
 ) -> Tensor:
-    """Convolution: data `[N, H, W, CI]`, weight `[kh, kw, CI, CO]` -> `[N, OH, OW, CO]`."""
+    """Convolution: data `[N, H, W, CI]`, weight `[kh, kw, CI, CO]` -> `[N, OH, OW, CO]`.
+
+    Raises:
+        TEError: data and weight differ in `CI`.
+    """
     return _channels_last("conv2d_nhwc", data, weight, stride, padding, dilation, 1, out_dtype)
 
 
@@ -48,7 +56,11 @@ def conv2d_nchw(
     dilation: PerAxis = 1,
     out_dtype: str = "float32",
 ) -> Tensor:
-    """Convolution: data `[N, CI, H, W]`, weight `[CO, CI, kh, kw]` -> `[N, CO, OH, OW]`."""
+    """Convolution: data `[N, CI, H, W]`, weight `[CO, CI, kh, kw]` -> `[N, CO, OH, OW]`.
+
+    Raises:
+        TEError: data and weight differ in `CI`.
+    """
     return _conv2d_nchw("conv2d_nchw", data, weight, stride, padding, dilation, 1, out_dtype)
 
 
@@ -63,6 +75,9 @@ def conv3d_ndhwc(
     """Convolution of volumes.
 
     Data `[N, D, H, W, CI]`, weight `[kd, kh, kw, CI, CO]` -> `[N, OD, OH, OW, CO]`.
+
+    Raises:
+        TEError: data and weight differ in `CI`.
     """
     return _channels_last("conv3d_ndhwc", data, weight, stride, padding, dilation, 1, out_dtype)
 
@@ -82,7 +97,7 @@ def group_conv2d_nhwc(
     Output channel `co` sees the input channels of group `co // (CO // groups)` only.
 
     Raises:
-        TEError: `groups` does not divide both channel counts.
+        TEError: `groups` does not divide both channel counts, or the weight has others.
     """
     name = "group_conv2d_nhwc"
     return _channels_last(name, data, weight, stride, padding, dilation, groups, out_dtype)
@@ -102,7 +117,7 @@ def group_conv2d_nchw(
     Data `[N, CI, H, W]`, weight `[CO, CI // groups, kh, kw]` -> `[N, CO, OH, OW]`.
 
     Raises:
-        TEError: `groups` does not divide both channel counts.
+        TEError: `groups` does not divide both channel counts, or the weight has others.
     """
     name = "group_conv2d_nchw"
     return _conv2d_nchw(name, data, weight, stride, padding, dilation, groups, out_dtype)
@@ -210,6 +225,9 @@ def depthwise_conv2d_nhwc(
 
     Data `[N, H, W, C]`, weight `[factor, kh, kw, C]` -> `[N, OH, OW, C * factor]`.
     Output channel `c * factor + m` is input channel `c` convolved with `weight[m, :, :, c]`.
+
+    Raises:
+        TEError: the `C` of the weight does not fit that of the data.
     """
     batch, height, width, channels = data.shape
     factor, *kernel, _ = weight.shape
@@ -244,6 +262,9 @@ def depthwise_conv2d_nchw(
 
     Data `[N, C, H, W]`, weight `[C, factor, kh, kw]` -> `[N, C * factor, OH, OW]`.
     Output channel `c * factor + m` is input channel `c` convolved with `weight[c, m]`.
+
+    Raises:
+        TEError: the `C` of the weight does not fit that of the data.
     """
     batch, channels, height, width = data.shape
     _, factor, *kernel = weight.shape
@@ -282,6 +303,9 @@ def conv2d_transpose_nhwc(
 
     The zeros between the elements of the data are a condition inside the product, so that unrolling
     drops the multiplications by them.
+
+    Raises:
+        TEError: data and weight differ in `CI`.
     """
     batch, *sizes, ci = data.shape
     *kernel, weight_ci, co_count = weight.shape

@@ -9,7 +9,11 @@ from tensorc.topi.array import accumulator, narrow
 
 
 def matmul(a: Tensor, b: Tensor, out_dtype: str = "float32") -> Tensor:
-    """Matrix product: a `[N, K]`, b `[K, M]` -> `[N, M]`."""
+    """Matrix product: a `[N, K]`, b `[K, M]` -> `[N, M]`.
+
+    Raises:
+        TEError: the shapes do not fit.
+    """
     _check(a, b, a.shape[1:] == b.shape[:1] and a.ndim == b.ndim == 2)
     wide = accumulator(out_dtype)
     k = te.reduce_axis((0, a.shape[1]), name="k")
@@ -23,7 +27,11 @@ def matmul(a: Tensor, b: Tensor, out_dtype: str = "float32") -> Tensor:
 
 
 def batch_matmul(a: Tensor, b: Tensor, out_dtype: str = "float32") -> Tensor:
-    """Matrix product for each of B: a `[B, N, K]`, b `[B, K, M]` -> `[B, N, M]`."""
+    """Matrix product for each of B: a `[B, N, K]`, b `[B, K, M]` -> `[B, N, M]`.
+
+    Raises:
+        TEError: the shapes do not fit.
+    """
     _check(a, b, a.ndim == b.ndim == 3 and a.shape[0] == b.shape[0] and a.shape[2] == b.shape[1])
     wide = accumulator(out_dtype)
     k = te.reduce_axis((0, a.shape[2]), name="k")
@@ -42,6 +50,9 @@ def dense(
     """Fully connected layer, `data @ weight.T + bias`.
 
     Data `[N, K]`, weight `[M, K]`, bias `[M]` -> `[N, M]`.
+
+    Raises:
+        TEError: the shapes do not fit.
     """
     _check(data, weight, data.ndim == weight.ndim == 2 and data.shape[1] == weight.shape[1])
     wide = accumulator(out_dtype)
@@ -66,6 +77,9 @@ def transpose_batch_matmul(query: Tensor, value: Tensor, out_dtype: str = "float
 
     Query and value `[batch, seq, heads, dim]`, transposed to `[batch, heads, seq, dim]` and
     `[batch, heads, dim, seq]` and multiplied -> `[batch, heads, seq, seq]`.
+
+    Raises:
+        TEError: the shapes do not fit.
     """
     _check(query, value, query.ndim == 4 and query.shape == value.shape)
     batch, seq, heads, dim = query.shape
