@@ -8,7 +8,7 @@ from tensorc.te.op import Op
 
 
 def lanes_of(op: Op, target: Target) -> int:
-    """Elements in a vector, by the type in which the first output is stored.
+    """Elements in a vector, by the type of the first output (see `passes.vector_lanes`).
 
     Lowering counts vectors of register tiles and unrolled steps so. Code may use shorter ones where
     a loop also loads or casts to a wider type (see `passes.vectorize_loops`).

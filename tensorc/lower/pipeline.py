@@ -1,7 +1,7 @@
 """From a State to IR that a backend can write down: the pipeline, in order.
 
 `TENSORC_VERIFY=1` checks the IR after each pass, `TENSORC_DUMP_IR` names a directory that receives
-it (`00_loop_nest.tir`, `01_vectorize_loops.tir`, …).
+it (`00_loop_nest.tir`, `01_drop_unused_lets.tir`, …).
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ def emit_llvm(func: PrimFunc, target: Target, prologue: PrimFunc | None = None) 
     `buffers` points to the addresses of the parameters; `workspace` to the shared part followed by
     one part for each thread. The module has no triple, data layout or target attributes; they are
     those of the target machine that compiles it. Parallel loops call `tensorc_parallel_for`; some
-    functions of float64 call the C library. A prologue is a kernel of its own in the same module.
+    functions of float64, and `fmod`, call the C library. A prologue is a kernel of its own in the
+    same module.
 
     Raises:
         CodegenError: if an operation is not defined on its type.
