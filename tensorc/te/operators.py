@@ -1,4 +1,7 @@
-"""Functions of te expressions."""
+"""Functions of te expressions.
+
+Operands are expressions or numbers; what a function is not defined on raises `TEError`.
+"""
 
 from __future__ import annotations
 

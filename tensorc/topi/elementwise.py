@@ -1,6 +1,7 @@
 """Element by element: functions of one array, and of several broadcast against each other.
 
-The result has the dtype of the data, or the promoted dtype of two operands.
+The result has the dtype of the data, or the promoted dtype of two operands. Shapes that cannot be
+broadcast against each other raise `TEError`.
 """
 
 from __future__ import annotations

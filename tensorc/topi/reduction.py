@@ -1,7 +1,7 @@
 """Reductions over one axis, several, or (`axis=None`) all.
 
 The result has the dtype of the data; 16-bit floats are summed in float32. `keepdims` leaves reduced
-axes in place with extent 1.
+axes in place with extent 1. An axis that is not there, or is given twice, raises `TEError`.
 """
 
 from __future__ import annotations
