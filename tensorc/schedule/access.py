@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypeAlias
 
 from tensorc.arith.affine import substitute_expr
@@ -50,22 +51,24 @@ def is_inlined(state: State, name: str) -> bool:
 
 
 def consumers(state: State, name: str) -> tuple[str, ...]:
-    """The stages that read an operation, those behind inlined stages in place of these."""
-    found: dict[str, None] = {}
+    """The stages that read an operation, those behind inlined stages in place of these.
+
+    Inlining may leave a read out: what chose an element of a stage whose elements are all alike.
+    """
+    found = tuple(dict.fromkeys(_behind_inlined(state, name)))
+    if not state.dag.gathers:
+        return found
+    return tuple(reader for reader in found if name in accesses(state, reader))
+
+
+def _behind_inlined(state: State, name: str) -> Iterator[str]:
     for reader in state.dag.read_by[name]:
         if is_inlined(state, reader):
-            found.update(dict.fromkeys(consumers(state, reader)))
+            yield from _behind_inlined(state, reader)
         else:
-            found[reader] = None
-    return tuple(found)
+            yield reader
 
 
 def producers(state: State, name: str) -> tuple[str, ...]:
     """The operations a stage reads, those behind inlined stages in place of these."""
-    found: dict[str, None] = {}
-    for producer in state.dag.reads[name]:
-        if is_inlined(state, producer):
-            found.update(dict.fromkeys(producers(state, producer)))
-        else:
-            found[producer] = None
-    return tuple(found)
+    return tuple(accesses(state, name))

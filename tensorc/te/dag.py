@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from typing import Final
 
 from tensorc.ir.affine import affine_variables
 from tensorc.ir.printer import print_expr
+from tensorc.ir.visit import opaque_values
 from tensorc.support.errors import TEError
 from tensorc.te.access import (
     Access,
@@ -93,6 +95,12 @@ class ComputeDAG:
             for producer in producers:
                 readers[producer].append(name)
         return {name: tuple(group) for name, group in readers.items()}
+
+    @cached_property
+    def gathers(self) -> bool:
+        """Whether an operation is read at an index that is not affine, such as one that is read."""
+        found = (access for group in self.reads.values() for access in chain(*group.values()))
+        return any(opaque_values(index) for access in found for index in access)
 
     @cached_property
     def outputs(self) -> tuple[str, ...]:

@@ -29,6 +29,18 @@ def test_readers_and_producers_are_seen_through_inlined_stages() -> None:
     assert reads(s, "D") == {"A"}
 
 
+def test_what_only_chooses_among_equal_elements_is_not_read_once_these_are_inlined() -> None:
+    index = te.placeholder((64,), "int32", name="I")
+    halves = te.compute((1000,), lambda i: -0.5, name="Z")
+    k = te.reduce_axis((0, 64), name="k")
+    total = te.compute((16,), lambda i: te.sum(halves[index[k]], axis=k), name="G")
+    s = Schedule([index, total])
+    assert consumers(s.state, "I") == ("G",)
+    assert producers(s.state, "G") == ("Z", "I")
+    s.compute_inline("Z")
+    assert consumers(s.state, "I") == producers(s.state, "G") == ()
+
+
 def test_a_body_without_inlined_producers_is_that_of_the_operation() -> None:
     s = Schedule(chain())
     assert body_of(s.state, "D") is s.state.dag.by_name["D"].body

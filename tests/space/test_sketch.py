@@ -257,6 +257,16 @@ def test_default_rules_pack_what_vectors_would_gather() -> None:
         assert step.layout.order == (0, 1, 2)
 
 
+def test_an_index_into_a_constant_stage_has_no_reader_once_that_is_inlined() -> None:
+    index = te.placeholder((64,), "int32", name="I")
+    halves = te.compute((1000,), lambda i: -0.5, name="Z")
+    k = te.reduce_axis((0, 64), name="k")
+    total = te.compute((16, 16), lambda i, j: te.sum(halves[index[k]], axis=k), name="G")
+    found = generate_sketches([index, total], CPU)
+    assert all(inlined(sketch, "Z") for sketch in found)
+    assert found
+
+
 def test_phases_of_a_transposed_convolution_are_outside_of_all_tiles() -> None:
     """Its places are hit at multiples of the stride: the rest is skipped as a whole."""
     found = generate_sketches(transposed(4, 2, 1), CPU)
