@@ -18,7 +18,7 @@ import click
 
 from bench.report import Figure, publish
 from kernels_ref.suite import Case
-from tensorc.cli import figures
+from tensorc.cli import bench_chart, figures
 from tensorc.cli.peers import choose
 from tensorc.cli.peers.with_metaschedule import MetaSchedulePeer, curve, search
 from tensorc.cli.race import TUNED, Budget, meet
@@ -129,7 +129,7 @@ def draw(path: Path, found: Sequence[Sequence[Curve]]) -> None:
                 axes.step(xs, ys, where="post", label=one.searcher)
             axes.set(xscale="log", yscale="log", xlabel=title, ylabel="µs", title=pair[0].case)
             axes.legend()
-    picture.savefig(path, dpi=130)
+    bench_chart.write(path, picture, "Best latency against trials and seconds")
 
 
 @click.command()

@@ -43,6 +43,11 @@ def draw(path: Path, outcomes: Sequence[Outcome], peers: Sequence[str], title: s
         axes.set_visible(False)
     handles, labels = picture.axes[0].get_legend_handles_labels()
     picture.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    write(path, picture, title)
+
+
+def write(path: Path, picture: Any, title: str) -> None:
+    """Write a figure of Matplotlib, under its title, in the format that the file's name says."""
     if path.suffix == ".html":
         text = io.StringIO()
         picture.savefig(text, format="svg")

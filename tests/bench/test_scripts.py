@@ -110,8 +110,33 @@ def test_a_search_without_trials_is_compared_with_a_whole_one(tmp_path: Path) ->
 
 
 def test_a_search_with_parts_taken_away_still_finds_programs() -> None:
-    figures = list(ablation.measure([parse_case("GMM.1")], 1, 2, 0))
+    found: dict[str, dict[str, ablation.Course]] = {}
+    figures = list(ablation.measure([parse_case("GMM.1")], ablation.Setting(1, 2, 0), found))
     assert len(figures) == 1 + 2 * (len(ablation.VARIANTS) - 1)
+
+
+def test_the_courses_of_searches_are_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    course = ablation.Course(8.0, ((3, 0.1, 4.0),), 1.0)
+    ablation.draw(tmp_path / "a.html", {"GMM.1.b1": {"full": course, "no prior": course}}, 4)
+    assert "<svg" in (tmp_path / "a.html").read_text()
+
+
+def test_searches_are_compared_on_the_way_and_in_the_end() -> None:
+    full = ablation.Course(8.0, ((3, 0.1, 4.0), (20, 0.2, 2.0)), 1.0)
+    poor = ablation.Course(8.0, ((12, 0.1, 6.0),), 3.0)
+    found, setting = {"full": full, "no prior": poor}, ablation.Setting(1, 20, 0, ("no prior",))
+    figures = list(ablation.judged(parse_case("GMM.1"), found, setting))
+    assert [(figure.name, figure.value) for figure in figures[1:]] == [
+        ("GMM.1.b1: no prior after 8 trials", 2.0),
+        ("GMM.1.b1: no prior after 16 trials", 1.5),
+        ("GMM.1.b1: no prior in the end", 3.0),
+    ]
+
+
+def test_what_searches_without_evolution_only_draws() -> None:
+    evolution = ablation.VARIANTS["no evolution"].evolution
+    assert (evolution.generations, evolution.elite, evolution.descent_share) == (0, 0, 0.0)
 
 
 def test_a_curve_knows_when_something_was_reached() -> None:
