@@ -1,7 +1,8 @@
 """How search and compilation grow with shapes, stages and population: `python -m bench.scaling`.
 
-Figures are milliseconds. Shapes: a square matrix product. Stages: a chain of products and
-activations. Population: candidates that are sampled, described and scored at once.
+Figures are milliseconds, of whole searches seconds. Shapes: a square matrix product. Stages: a
+chain of products and activations. Population: candidates that are sampled, described and scored at
+once, and of which a round is proposed. All of it takes some 3 minutes.
 """
 
 from __future__ import annotations
@@ -16,9 +17,13 @@ import numpy as np
 
 from bench.report import Figure, publish
 from tensorc import te, topi
+from tensorc.driver.tune import tune
 from tensorc.lower.pipeline import lower
 from tensorc.runtime.build import build
 from tensorc.schedule.replay import replay
+from tensorc.search.cost_model import Sample, XGBCostModel
+from tensorc.search.evolution import EvolutionOptions, propose
+from tensorc.search.pretrained import estimates
 from tensorc.space.default_schedule import default_schedule
 from tensorc.space.sketch import generate_sketches
 from tensorc.space.space import Space
@@ -31,6 +36,8 @@ LAYERS = (1, 2, 4, 8)
 POPULATIONS = (128, 512, 2048, 8192)
 CANDIDATES = 8
 REPEATS = 3
+# Of a round, and of a whole search.
+TRIALS = 24
 
 
 def product(size: int) -> ComputeDAG:
@@ -81,21 +88,57 @@ def phases(title: str, dag: ComputeDAG, target: Target) -> Iterator[Figure]:
     functions = [lower(state, target) for state in states]
     built = milliseconds(lambda: [build(f, target, fast=True) for f in functions]) / len(functions)
     yield Figure(f"{title}: code of a candidate", built, "ms")
+    yield from rounds(title, task, EvolutionOptions())
+    start = time.perf_counter()
+    tune(dag, target, trials=TRIALS)
+    yield Figure(f"{title}: search of {TRIALS} trials", time.perf_counter() - start, "s")
+
+
+def rounds(title: str, task: SearchTask, options: EvolutionOptions) -> Iterator[Figure]:
+    """Yield what it takes to propose a round: by the estimate, and by a model of measurements."""
+    spaces = [Space(task, sketch) for sketch in generate_sketches(task)]
+    known = estimates(task.target)
+    model = XGBCostModel(np.random.default_rng(0), estimates=known)
+
+    def proposed() -> None:
+        rng = np.random.default_rng(0)
+        propose(spaces, {}, model, TRIALS, rng, options, next(iter(known), None))
+
+    yield Figure(f"{title}: first round", milliseconds(proposed), "ms")
+    model.update(made_up(spaces[0]))
+    yield Figure(f"{title}: later round", milliseconds(proposed), "ms")
+
+
+def made_up(space: Space) -> list[Sample]:
+    """As many measurements as a round has, whose latencies are by chance."""
+    rng = np.random.default_rng(0)
+    features = space.features(space.sample(TRIALS, rng))
+    latencies = 1.0 + rng.random(TRIALS)
+    return [Sample("task", one, t) for one, t in zip(features, latencies, strict=True)]
 
 
 def populations(dag: ComputeDAG, target: Target) -> Iterator[Figure]:
     """Yield what populations take."""
     task = SearchTask(dag, target)
     space = Space(task, generate_sketches(task)[0])
+    known = estimates(target)
+    model = XGBCostModel(np.random.default_rng(0), estimates=known)
+    model.update(made_up(space))
     for count in POPULATIONS:
         rng = np.random.default_rng(0)
         rows = space.sample(count, rng)
-        for title, run in (
+        features = space.features(rows)
+        runs = [
             ("sampling", partial(space.sample, count, rng)),
             ("mutation", partial(space.mutate, rows, rng)),
             ("features", partial(space.features, rows)),
-        ):
+            ("scores of the model", partial(model.predict, features)),
+        ]
+        names = ("scores of the prior", "scores of the shipped model")
+        runs += [(n, partial(one, features)) for n, one in zip(names, known[::-1], strict=False)]
+        for title, run in runs:
             yield Figure(f"population {count}: {title}", milliseconds(run), "ms")
+        yield from rounds(f"population {count}", task, EvolutionOptions(population=count))
 
 
 def measure() -> Iterator[Figure]:

@@ -145,9 +145,24 @@ def test_a_curve_knows_when_something_was_reached() -> None:
     assert (curve.seconds_to(2.0), curve.seconds_to(0.5)) == (4.0, float("inf"))
 
 
-def test_phases_are_timed() -> None:
+def test_phases_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scaling, "TRIALS", 16)
     figures = list(scaling.phases("one", scaling.chain(1, 16), Target("llvm", num_cores=1)))
     assert figures[0].name == "one: sketches"
+    assert [figure.name for figure in figures[-3:]] == [
+        "one: first round",
+        "one: later round",
+        "one: search of 16 trials",
+    ]
+    assert all(figure.value > 0 for figure in figures)
+
+
+def test_populations_are_scored_and_proposed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scaling, "POPULATIONS", (16,))
+    figures = list(scaling.populations(scaling.product(16), Target("llvm", num_cores=1)))
+    names = [figure.name.removeprefix("population 16: ") for figure in figures]
+    assert names[:4] == ["sampling", "mutation", "features", "scores of the model"]
+    assert {"scores of the prior", "first round", "later round"} < set(names)
     assert all(figure.value > 0 for figure in figures)
 
 
