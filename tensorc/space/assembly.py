@@ -39,8 +39,9 @@ def make_columns(task: SearchTask, draft: Draft) -> Columns:
                 is_vector=around or d in vectors,
                 is_gpu=gpu,
                 group=group_size(draft.state, d.stage, d.iterator),
+                cores=task.target.num_cores,
             )
-            tiles.append(tile_columns(d, lengths))
+            tiles.append(tile_columns(d, lengths, task.target.num_cores))
     choices = tuple(d for d in draft.decisions if isinstance(d, Choice))
     return Columns(tuple(tiles), choices, draft.width)
 

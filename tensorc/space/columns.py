@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
+from math import gcd, prod
 
 import numpy as np
 
+from tensorc.arith.sizes import ceildiv
 from tensorc.schedule.stage import IterKind
 from tensorc.space.decisions import (
     Choice,
@@ -14,6 +15,7 @@ from tensorc.space.decisions import (
     Tile,
     divisors,
     inner_lengths,
+    share_table,
     tile_table,
     vector_lengths,
 )
@@ -28,8 +30,12 @@ WASTE = 0.125
 VECTOR_WASTE = 0.2
 # Vectors of partial results of a reduction that some length should leave in registers.
 FACTOR_VECTORS = 8
+# Vectors of partial results in each share of a reduction at most: more would leave registers.
+_SHARE_VECTORS = 16
 # What one core takes of a long row, in elements.
 _CHUNK = 1 << 14
+# Shares of a reduction that each core takes at most, so that a core that is late takes fewer.
+_SHARES_PER_CORE = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,9 +85,12 @@ class TileColumns:
         return rows
 
 
-def tile_columns(tile: Tile, lengths: tuple[int, ...]) -> TileColumns:
+def tile_columns(tile: Tile, lengths: tuple[int, ...], cores: int = 1) -> TileColumns:
     """The columns of one split whose innermost length is one of `lengths`."""
-    table = tile_table(tile.extent, tile.count, lengths)
+    if tile.role == "shares" and tile.count > 1:
+        table = share_table(tile.extent, lengths, shares_of(cores))
+    else:
+        table = tile_table(tile.extent, tile.count, lengths)
     inner, first = np.unique(table[:, -1], return_index=True)
     starts = np.append(first, len(table)).astype(np.int64)
     return TileColumns(tile, table, inner, starts, np.sort(_encode(table)))
@@ -95,6 +104,7 @@ def inner_choices(
     is_vector: bool,
     is_gpu: bool,
     group: int | None = None,
+    cores: int = 1,
 ) -> tuple[int, ...]:
     """The innermost lengths of a split.
 
@@ -105,8 +115,16 @@ def inner_choices(
         is_vector: Whether the innermost loop is vectorised, or its body is unrolled as a whole.
         is_gpu: Whether the machine is a GPU.
         group: How many neighbours along the axis share what they read, if not all do.
+        cores: Cores of the machine.
     """
     extent = tile.extent
+    if tile.role == "shares" and tile.count == 1:
+        return tuple(sorted({ceildiv(extent, n) for n in shares_of(cores)}))
+    if tile.role == "shares" and tile.row > 1:
+        return _row_counts(tile.row, lanes)
+    if tile.role == "shares":
+        lengths = _factor_lengths(extent, lanes, is_gpu)
+        return tuple(n for n in lengths if n <= _SHARE_VECTORS * lanes) or lengths[:1]
     if tile.role == "factor":
         return _factor_lengths(extent, lanes, is_gpu)
     if tile.role == "chunk":
@@ -140,6 +158,23 @@ def _factor_lengths(extent: int, lanes: int, is_gpu: bool) -> tuple[int, ...]:
     if is_gpu or any(lanes < n <= most for n in filled):
         return filled or fitting
     return vector_lengths(extent, most, VECTOR_WASTE, lanes)
+
+
+def _row_counts(row: int, lanes: int) -> tuple[int, ...]:
+    """How many short rows may be behind each other: as many as fill vectors, or a power of two."""
+    room = max(_SHARE_VECTORS * lanes // row, 1)
+    whole = lanes // gcd(row, lanes)
+    counts = {start << k for start in (1, whole) for k in range(room.bit_length())}
+    fitting = [n for n in sorted(counts) if n <= room]
+    full = [n for n in fitting if ceildiv(n * row, lanes) * lanes <= (1 + VECTOR_WASTE) * n * row]
+    return tuple(full or fitting[-1:])
+
+
+def shares_of(cores: int) -> tuple[int, ...]:
+    """How many shares a reduction may have: as many as cores, several times that, or a part."""
+    fewer = {cores >> k for k in range(1, cores.bit_length()) if cores >> k > 1}
+    more = {cores << k for k in range(_SHARES_PER_CORE.bit_length())}
+    return tuple(sorted(fewer | more))
 
 
 def _encode(lengths: Rows) -> Rows:

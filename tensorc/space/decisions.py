@@ -14,7 +14,7 @@ from tensorc.schedule.stage import IterKind
 
 Rows: TypeAlias = NDArray[np.int64]
 ChoiceKind: TypeAlias = Literal["location", "parallel", "vectorize", "unroll", "threads", "vector"]
-TileRole: TypeAlias = Literal["levels", "across", "lanes", "chunk", "blocks", "factor"]
+TileRole: TypeAlias = Literal["levels", "across", "lanes", "chunk", "blocks", "factor", "shares"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,9 @@ class Tile:
         count: How many columns it has.
         role: What it is for: the levels of a tiled stage, such levels with the vectors along this
             axis although it is not the last, the vector loop of an untiled reduction, the part of
-            a row that one core takes, a number of blocks that several stages are computed for, or a
-            factored reduction.
+            a row that one core takes, a number of blocks that several stages are computed for, a
+            factored reduction, or one that cores have shares of.
+        row: Elements of the last axis that share the lanes with the innermost loop.
     """
 
     stage: str
@@ -41,6 +42,7 @@ class Tile:
     first: int
     count: int
     role: TileRole = "levels"
+    row: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,16 @@ def tile_table(extent: int, count: int, lengths: tuple[int, ...]) -> Rows:
         for outer in factorizations(ceildiv(extent, inner), count - 1)
     ]
     return np.array(rows, np.int64).reshape(len(rows), count)
+
+
+@cache
+def share_table(extent: int, lengths: tuple[int, ...], shares: tuple[int, ...]) -> Rows:
+    """The inner lengths of a split in three whose outermost loop runs over equal shares.
+
+    Shares are so many at most as `shares` say; the last one may be shorter.
+    """
+    rows = {(ceildiv(ceildiv(extent, inner), n), inner) for inner in lengths for n in shares}
+    return np.array(sorted(rows, key=lambda row: (row[1], row[0])), np.int64)
 
 
 @cache

@@ -38,13 +38,15 @@ class Draft:
             state = apply_step(state, step)
         return replace(self, state=state)
 
-    def tile(self, stage: str, iterator: str, count: int, role: TileRole = "levels") -> Draft:
+    def tile(
+        self, stage: str, iterator: str, count: int, role: TileRole = "levels", row: int = 1
+    ) -> Draft:
         """Split an iterator into `count + 1` loops whose lengths are decisions."""
         kind = next(i.kind for i in self.stage(stage).iterators if i.name == iterator)
         extent = extents(self.stage(stage).relations, self.op(stage).extents())[iterator]
         assert isinstance(extent, int), f"'{iterator}' of '{stage}' has no fixed extent"
         # Of no iterations there are no lengths to choose from; one will do.
-        tile = Tile(stage, iterator, kind, max(extent, 1), self.width, count, role)
+        tile = Tile(stage, iterator, kind, max(extent, 1), self.width, count, role, row)
         columns = tuple(Col(self.width + k) for k in range(count))
         grown = replace(self, decisions=(*self.decisions, tile), width=self.width + count)
         return grown.do(SplitStep(stage, iterator, columns))

@@ -62,7 +62,7 @@ def annotate(task: SearchTask, draft: Draft) -> Draft:
     for name in names:
         draft = _vectorize(draft, name)
     for name in names:
-        if has_reduce(draft, name) and not _combines_lanes(draft, name):
+        if has_reduce(draft, name) and not _combines_partials(draft, name):
             draft, steps = draft.choose(name, "unroll", UNROLL_STEPS)
             draft = draft.do(MarkStep(name, "unroll", steps))
     return draft
@@ -130,7 +130,7 @@ def _locate(draft: Draft, name: str, *, whole: bool) -> Draft:
     A stage that is not `whole`, but tiled, is computed for a number of blocks at most.
     """
     stage, dag = draft.stage(name), draft.state.dag
-    if isinstance(stage.location, At) or dag.is_output(name):
+    if isinstance(stage.location, At) or dag.is_output(name) or _has_shares(draft, name):
         return draft
     target = common_home(draft, name)
     if target is None:
@@ -177,6 +177,21 @@ def _tiled_limit(draft: Draft, target: str) -> int:
 
 def _combines_lanes(draft: Draft, name: str) -> bool:
     return any(key == VECTOR_REDUCTION for _, key, _ in draft.stage(name).pragmas)
+
+
+def _combines_partials(draft: Draft, name: str) -> bool:
+    """Whether it combines few values: those of vector lanes, or of the shares of cores."""
+    partial = f"{name}.rf"
+    inside = _has_shares(draft, name) and partial in draft.state.stages
+    return inside or _combines_lanes(draft, name) or _has_shares(draft, partial)
+
+
+def _has_shares(draft: Draft, name: str) -> bool:
+    """Whether its elements are the sums of the shares that cores have of a reduction."""
+    return any(
+        isinstance(d, Tile) and d.role == "shares" and name == f"{d.stage}.rf"
+        for d in draft.decisions
+    )
 
 
 def common_home(draft: Draft, name: str) -> str | None:
@@ -310,7 +325,7 @@ def _wide(extent: Size) -> bool:
 def _parallel(task: SearchTask, draft: Draft, name: str) -> Draft:
     """A column for the number of outer loops, fused, that cores share."""
     stage = draft.stage(name)
-    if task.target.num_cores == 1 or isinstance(stage.location, At):
+    if task.target.num_cores == 1 or _is_inside(stage) or _has_shares(draft, f"{name}.rf"):
         return draft
     lead = 0
     for i in stage.iterators:
@@ -325,8 +340,21 @@ def _parallel(task: SearchTask, draft: Draft, name: str) -> Draft:
     if lead == 0:
         return draft
     least = 0 if _work(draft, name) < _SERIAL_WORK else 1
+    if _has_shares(draft, name):
+        least = lead
     draft, count = draft.choose(name, "parallel", range(least, lead + 1))
     return draft.do(MarkStep(name, "parallel", count))
+
+
+def _is_inside(stage: Stage) -> bool:
+    """Whether it is surely computed in loops of another stage."""
+    match stage.location:
+        case At():
+            return True
+        case AtLevel(_, level, _):
+            return isinstance(level, int) and level > 0
+        case _:
+            return False
 
 
 def _work(draft: Draft, name: str) -> float:
