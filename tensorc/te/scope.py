@@ -180,13 +180,13 @@ def is_transparent(a: Affine) -> bool:
     return True
 
 
-def evaluate(a: Affine, point: Mapping[str, int]) -> Any:
-    """The value at a point; None if it depends on data."""
+def evaluate(a: Affine, point: Mapping[str, Any]) -> Any:
+    """The value at a point, or at an array of them; None if it depends on data."""
     total = a.const
     for atom, c in a.terms:
         match atom:
             case str():
-                value: int | None = point[atom]
+                value: Any = point[atom]
             case FloorDiv(inner, divisor) | FloorMod(inner, divisor):
                 value = evaluate(inner, point)
                 if value is not None:
@@ -195,5 +195,5 @@ def evaluate(a: Affine, point: Mapping[str, int]) -> Any:
                 value = None
         if value is None:
             return None
-        total += c * value
+        total = total + c * value
     return total
