@@ -19,21 +19,23 @@ class Figure:
 
     Attributes:
         name: What was measured.
-        value: The number.
+        value: The number; None for a bar that was not measured.
         unit: Its unit.
         at_least: The bar that it should reach; None for none.
         at_most: The bar that it should not exceed; None for none.
     """
 
     name: str
-    value: float
+    value: float | None
     unit: str = ""
     at_least: float | None = None
     at_most: float | None = None
 
     @property
     def met(self) -> bool:
-        """Whether the bars are met; true without any."""
+        """Whether no bar is missed; true without any."""
+        if self.value is None:
+            return True
         low = self.at_least is None or self.value >= self.at_least
         return low and (self.at_most is None or self.value <= self.at_most)
 
@@ -44,8 +46,14 @@ class Figure:
             bar = f"bar ≥ {self.at_least:g}"
         elif self.at_most is not None:
             bar = f"bar ≤ {self.at_most:g}"
+        if self.value is None:
+            return f"{self.name:48} {'–':>12} {self.unit:14} {bar:14}  not measured"
         verdict = "" if not bar else "  ok" if self.met else "  MISSED"
         return f"{self.name:48} {self.value:12.4g} {self.unit:14} {bar:14}{verdict}"
+
+    def to_json(self) -> dict[str, object]:
+        """Return it as JSON; whether a bar is met is not known of what was not measured."""
+        return {**asdict(self), "met": None if self.value is None else self.met}
 
 
 def publish(measured: Iterable[Figure], path: Path | None) -> None:
@@ -61,7 +69,7 @@ def publish(measured: Iterable[Figure], path: Path | None) -> None:
     if path is not None:
         data = {
             "machine": {"cpu": host.cpu_model(), "system": platform.platform()},
-            "figures": [{**asdict(figure), "met": figure.met} for figure in figures],
+            "figures": [figure.to_json() for figure in figures],
         }
         path.write_text(json.dumps(data, indent=1) + "\n")
     missed = [figure.name for figure in figures if not figure.met]

@@ -33,3 +33,12 @@ def test_figures_are_written_as_json(tmp_path: Path) -> None:
     publish([FAST], path)
     (figure,) = json.loads(path.read_text())["figures"]
     assert (figure["name"], figure["value"], figure["met"]) == ("speed", 90.0, True)
+
+
+def test_what_was_not_measured_is_neither_met_nor_missed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    publish([Figure("speed", None, "% of peak", at_least=70)], tmp_path / "figures.json")
+    assert capsys.readouterr().out.endswith("bar ≥ 70        not measured\n")
+    (figure,) = json.loads((tmp_path / "figures.json").read_text())["figures"]
+    assert (figure["value"], figure["met"]) == (None, None)

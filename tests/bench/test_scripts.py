@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,32 +60,80 @@ def test_the_search_is_timed() -> None:
     assert min(speed.slowest, speed.split) > 100
 
 
-def test_reports_are_judged(tmp_path: Path) -> None:
-    def case(name: str, seconds: float, ratio: float) -> dict[str, object]:
-        return {
-            "case": name,
-            "timings": {"tuned": {"best": seconds}},
-            "share_of_peak": 0.95,
-            "share_of_bandwidth": None,
-            "ceiling": None,
-            "ratio_to_best_peer": ratio,
-            "ratios": {"metaschedule": 2.0},
-        }
+def a_case(name: str, seconds: float = 1e-3, ratio: float = 1.0, **more: object) -> dict[str, Any]:
+    return {
+        "case": name,
+        "timings": {"tuned": {"best": seconds}},
+        "share_of_peak": 0.95,
+        "share_of_bandwidth": None,
+        "ceiling": None,
+        "ratio_to_best_peer": ratio,
+        "ratios": {"metaschedule": 2.0},
+        **more,
+    }
 
-    for threads, seconds in ((1, 3e-3), (2, 1.5e-3)):
-        data = {
-            "target": {"num_cores": threads},
-            "cases": [case("GMM.3.b1", seconds, 0.9), case("DEP.1.b1", 1e-4, 2.0)],
-        }
-        (tmp_path / f"{threads}.json").write_text(json.dumps(data))
-    found = list(bars.bars(bars.read([tmp_path / "1.json", tmp_path / "2.json"])))
-    by_name = {figure.name: figure for figure in found}
+
+def judged(
+    folder: Path, *reports: tuple[int, float | None, list[dict[str, Any]]]
+) -> dict[str, bars.Figure]:
+    paths = []
+    for number, (threads, tolerance, found) in enumerate(reports):
+        data: dict[str, Any] = {"target": {"num_cores": threads}, "cases": found}
+        if tolerance is not None:
+            data["budget"] = {"tolerance": tolerance}
+        paths.append(folder / f"{number}.json")
+        paths[-1].write_text(json.dumps(data))
+    return {figure.name: figure for figure in bars.bars(bars.read(paths))}
+
+
+def test_reports_are_judged(tmp_path: Path) -> None:
+    def of(seconds: float) -> list[dict[str, Any]]:
+        return [a_case("GMM.3.b1", seconds, 0.9), a_case("DEP.1.b1", 1e-4, 2.0)]
+
+    by_name = judged(tmp_path, (1, None, of(3e-3)), (2, 1e-5, of(1.5e-3)))
     assert by_name["GMM.3.b1, 1 thread"].met
     assert not by_name["GMM.3.b1, 1 thread, ratio"].met
     assert by_name["DEP.1.b1, 1 thread, ratio"].met
     assert by_name["MetaSchedule, 1 thread, mean ratio of 2"].met
     assert by_name["GMM.3.b1, 2 threads against 1"].value == 2.0
     assert "DEP.1.b1, 2 threads against 1" not in by_name
+
+
+def test_reports_that_allow_other_algorithms_are_judged_by_their_own_bars(tmp_path: Path) -> None:
+    # C2D.2 and C2D.3 have windows of 1×1 and 3×3.
+    found = [a_case(name, ratio=1.2) for name in ("C2D.2.b1", "C2D.3.b1", "CAP.1.b1", "T2D.1.b1")]
+    by_name = judged(tmp_path, (1, 1e-3, found))
+    assert {name for name, figure in by_name.items() if figure.value is not None} == {
+        "C2D.3.b1, tolerant, 1 thread, ratio",
+        "CAP.1.b1, tolerant, 1 thread, ratio",
+        "T2D, tolerant, 1 thread, mean ratio of 1",
+    }
+    assert [figure.at_least for figure in by_name.values() if not figure.met] == [1.3, 2.0]
+
+
+def test_what_moves_memory_is_judged_by_its_bandwidth_out_of_cache(tmp_path: Path) -> None:
+    def of(name: str, level: str) -> dict[str, Any]:
+        return a_case(name, share_of_bandwidth=0.7, ceiling={"level": level})
+
+    by_name = judged(tmp_path, (1, None, [of("TRN.1.b1", "memory"), of("SUM.1.b1", "L2")]))
+    assert not by_name["TRN.1.b1, 1 thread"].met
+    assert by_name["SUM.1.b1, 1 thread"].met
+    assert "vectors out of cache, 1 thread" not in by_name
+
+
+def test_bars_that_no_report_has_a_case_for_are_said_not_to_be_measured(tmp_path: Path) -> None:
+    by_name = judged(tmp_path, (1, None, [a_case("GMM.3.b1")]))
+    missing = {name for name, figure in by_name.items() if figure.value is None}
+    assert {
+        "GMM.4.b1, 1 thread",
+        "GMV.1.b1, 1 thread",
+        "DEP, 1 thread, ratio",
+        "vectors out of cache, 1 thread",
+        "whole suite, 2 threads, mean ratio of 0",
+        "long kernels, 2 threads against 1",
+        "3×3 of stride 1, tolerant, 1 thread, ratio",
+    } < missing
+    assert "GMM.3.b1, 1 thread" not in missing
 
 
 def test_random_cases_are_the_same_for_the_same_seed_and_cover_the_operators() -> None:
