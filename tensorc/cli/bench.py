@@ -18,6 +18,7 @@ from kernels_ref import extra, suite
 from kernels_ref.suite import Case, cases
 from tensorc import __version__
 from tensorc.cli import bench_chart, progress
+from tensorc.cli.apart import all_apart
 from tensorc.cli.bench_table import BEST, BenchTable, mean, ratio_to
 from tensorc.cli.parameters import FILE, TOLERANCE, as_target, ensure_writable, thread_count
 from tensorc.cli.peers import choose
@@ -37,6 +38,34 @@ SUITES: Final = {
     "extra": extra.WORKLOADS,
     "all": (*suite.WORKLOADS, *extra.WORKLOADS),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a run of the bench is asked for; it may be sent to another process.
+
+    Attributes:
+        cases: What is tuned.
+        target: For which machine, with how many threads.
+        budget: How long.
+        vs: The peers, as `--vs` names them.
+        report: Where everything is written that was measured.
+        chart: Where it is drawn.
+    """
+
+    cases: tuple[Case, ...]
+    target: Target
+    budget: Budget
+    vs: str | None
+    report: Path | None
+    chart: Path | None
+
+    def on(self, threads: int, several: bool) -> Order:
+        """Return the order for so many threads, with files of its own if there are several."""
+        files = (self.report, self.chart)
+        report, chart = (f and f.with_stem(f"{f.stem}-{threads}t") if several else f for f in files)
+        target = replace(self.target, num_cores=threads)
+        return replace(self, target=target, report=report, chart=chart)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +104,20 @@ class Plan:
     show_default=True,
     help="Seconds of search for each case; less where nothing gets better, without --trials.",
 )
-@click.option("--threads", type=click.IntRange(1), help="For our kernels and for the peers.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    multiple=True,
+    help="For our kernels and for the peers; repeatable. Each number has a process of its own, as "
+    "some libraries take theirs once, and files of its own: FILE-1t.json, FILE-2t.json.",
+)
 @click.option(
     "--target", callback=as_target, default="llvm", show_default=True, help="'llvm' or 'c'."
 )
 @click.option(
     "--vs",
-    help="Peers, with commas: numpy, torch; 'none'; 'best': those installed, the default; "
-    "'all': those, too, that compile or search for long.",
+    help="Peers, with commas: numpy, torch; 'none'; 'best': those installed, the default, but not "
+    "those that compile or search for long: 'inductor' and 'metaschedule'; 'all': these, too.",
 )
 @click.option(
     "--constant-weights/--given-weights",
@@ -102,7 +137,7 @@ def bench(
     batch: tuple[int, ...],
     trials: int | None,
     time_budget: float,
-    threads: int | None,
+    threads: tuple[int, ...],
     target: Target,
     vs: str | None,
     constant_weights: bool,
@@ -117,28 +152,41 @@ def bench(
     OP is a workload of the suite, such as GMM, or a case, such as GMM.3; without one the whole
     suite is run.
     """
-    ensure_writable(report)
-    ensure_writable(chart)
-    cores = thread_count(threads)
-    plan = Plan(
-        chosen_cases(op, shape, batch, which),
-        replace(target, num_cores=cores),
-        Budget(trials, time_budget, seed, database, constant_weights, tolerance),
-        chosen_peers(vs, cores),
-    )
-    console = progress.standard_console()
+    asked = tuple(dict.fromkeys(threads)) or (thread_count(None),)
+    budget = Budget(trials, time_budget, seed, database, constant_weights, tolerance)
+    order = Order(chosen_cases(op, shape, batch, which), target, budget, vs, report, chart)
+    orders = [order.on(count, several=len(asked) > 1) for count in asked]
+    for one in orders:
+        ensure_writable(one.report)
+        ensure_writable(one.chart)
+    peer_names(vs)
+    good = all_apart(execute, orders) if len(orders) > 1 else execute(orders[0])
+    if not good:
+        raise click.exceptions.Exit(1)
+
+
+def execute(order: Order) -> bool:
+    """Tune and time; return whether every case compiled and is right.
+
+    Raises:
+        RecordError: The database cannot be used.
+        MissingDependencyError: A peer was asked for that is not installed.
+        MeasureError: The machine does not have the threads.
+    """
+    cores = order.target.num_cores
+    peers = chosen_peers(order.vs, cores)
+    plan = Plan(order.cases, order.target, order.budget, peers)
     peak = measured_peak(cores)
 
     def note(outcomes: list[Outcome], failures: dict[str, str]) -> None:
-        if report is not None:
-            write_report(report, plan, peak, outcomes, failures)
+        if order.report is not None:
+            write_report(order.report, plan, peak, outcomes, failures)
 
-    outcomes, failures = run(plan, peak, console, note)
-    if chart is not None and outcomes:
+    outcomes, failures = run(plan, peak, progress.standard_console(), note)
+    if order.chart is not None and outcomes:
         names = [peer.name for peer in plan.peers]
-        bench_chart.draw(chart, outcomes, names, _introduction(plan, peak))
-    if failures or any(outcome.wrong for outcome in outcomes):
-        raise click.exceptions.Exit(1)
+        bench_chart.draw(order.chart, outcomes, names, _introduction(plan, peak))
+    return not failures and not any(outcome.wrong for outcome in outcomes)
 
 
 def chosen_cases(
@@ -162,15 +210,14 @@ def chosen_cases(
     return tuple(dict.fromkeys(found))
 
 
-def chosen_peers(vs: str | None, threads: int) -> tuple[Peer, ...]:
-    """Return the peers of `--vs`; without it those that are installed and prepare a case quickly.
+def peer_names(vs: str | None) -> tuple[str, ...]:
+    """Return the names of the peers of `--vs`; without it of those that prepare a case quickly.
 
     Raises:
         click.UsageError: There is no such peer.
-        MissingDependencyError: A peer was asked for that is not installed.
     """
     if vs in (None, "best", "all"):
-        return choose.load(choose.installed(slow=vs == "all"), threads)
+        return choose.installed(slow=vs == "all")
     names = tuple(
         name.strip().lower() for name in (vs or "").split(",") if name.strip() not in ("", "none")
     )
@@ -178,7 +225,17 @@ def chosen_peers(vs: str | None, threads: int) -> tuple[Peer, ...]:
     if unknown:
         known = ", ".join(f"'{name}'" for name in choose.NAMES)
         raise click.UsageError(f"There is no peer '{unknown[0]}': expected some of {known}.")
-    return choose.load(names, threads)
+    return names
+
+
+def chosen_peers(vs: str | None, threads: int) -> tuple[Peer, ...]:
+    """Return the peers of `--vs`, with so many threads each.
+
+    Raises:
+        click.UsageError: There is no such peer.
+        MissingDependencyError: A peer was asked for that is not installed.
+    """
+    return choose.load(peer_names(vs), threads)
 
 
 def run(

@@ -79,6 +79,7 @@ class Outcome:
         stopped: Why it ended.
         failures: How many candidates failed, by kind, and the first message of each kind.
         history: (trial, elapsed seconds, best latency so far), one for each improvement.
+        rejection_rate: Share of the search's candidates that broke a constraint; none was measured.
     """
 
     case: Case
@@ -94,6 +95,7 @@ class Outcome:
     stopped: str = ""
     failures: tuple[tuple[str, int, str], ...] = ()
     history: tuple[tuple[int, float, float], ...] = field(default=(), repr=False)
+    rejection_rate: float = 0.0
 
     @property
     def speed(self) -> float:
@@ -191,6 +193,7 @@ def meet(
         stopped=result.stopped,
         failures=failures_of(result),
         history=tuple(result.history),
+        rejection_rate=result.rejection_rate,
     )
 
 

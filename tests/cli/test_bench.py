@@ -10,12 +10,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from kernels_ref.suite import Case
+from tensorc.cli import apart
 from tensorc.cli import bench as bench_module
 from tensorc.cli.bench import chosen_cases, chosen_peers
 from tensorc.cli.contest import Timing
 from tensorc.cli.main import main
 from tensorc.cli.race import Budget, Outcome
-from tensorc.support.errors import LoweringError, MissingDependencyError
+from tensorc.support.errors import LoweringError, MissingDependencyError, OptionError
 from tensorc.support.optional import is_installed
 
 
@@ -40,6 +41,44 @@ def test_a_case_is_tuned_checked_and_compared(tmp_path: Path) -> None:
     assert data["geometric_means"]["numpy"] == case["ratios"]["numpy"]
     assert case["best_peer"] == "numpy"
     assert data["best_peer_by_operator"] == {"GMM": case["ratio_to_best_peer"]}
+    assert 0 <= case["rejection_rate"] < 1
+
+
+def test_each_number_of_threads_has_a_process_and_files_of_its_own(tmp_path: Path) -> None:
+    report = tmp_path / "bench.json"
+    threads = ("--threads", 1, "--threads", 2, "--threads", 1)
+    result = bench("GMM.1", *threads, "--trials", 1, "--vs", "none", "--json", report)
+    assert result.exit_code == 0, result.output
+    files = sorted(tmp_path.iterdir())
+    assert [file.name for file in files] == ["bench-1t.json", "bench-2t.json"]
+    for number, file in enumerate(files, 1):
+        data = json.loads(file.read_text())
+        assert data["target"]["num_cores"] == number
+        assert [case["case"] for case in data["cases"]] == ["GMM.1.b1"]
+
+
+def test_what_fails_in_a_process_of_its_own_fails_the_run(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert apart.all_apart(refuse_two, (1, 3))
+    assert not apart.all_apart(refuse_two, (1, 2, 3))
+    assert "Error: There is no 2." in capfd.readouterr().err
+    assert not apart.all_apart(is_odd, (2, 3))
+
+
+def refuse_two(number: int) -> bool:
+    if number == 2:
+        raise OptionError("There is no 2.")
+    return True
+
+
+def is_odd(number: int) -> bool:
+    return number % 2 == 1
+
+
+def test_the_help_says_which_peers_have_to_be_asked_for() -> None:
+    text = " ".join(bench("--help").output.split())
+    assert "but not those that compile or search for long: 'inductor' and 'metaschedule'" in text
 
 
 def outcome(case: Case, stopped: str = "all trials are done") -> Outcome:
