@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from tensorc.driver.candidates import Watched
 from tensorc.driver.problem import Problem
-from tensorc.measure.measurer import Measurer
-from tensorc.measure.options import MeasureOptions
 from tensorc.measure.result import MeasureInput
-from tensorc.measure.task import MeasureTask
 from tensorc.schedule.stage import STRENGTH_REDUCTION
 from tensorc.schedule.steps import PragmaStep
 from tensorc.search.finals import FinalOptions, Finals
@@ -21,15 +19,11 @@ from tensorc.space.features.program import program_features
 # The fastest few are measured again at the end: the minimum of hundreds of noisy figures flatters.
 FINALISTS: Final = 4
 # Each of them with two ways of generating code, and the default schedule.
-_CONTESTANTS: Final = 2 * FINALISTS + 1
+CONTESTANTS: Final = 2 * FINALISTS + 1
 # The default schedule is left out of them if it is so many times slower than the best.
 _HOPELESS: Final = 2.0
-
-
-def thorough(tasks: Sequence[MeasureTask]) -> Measurer:
-    """Return what measures finalists, built as `compile` builds, not as quickly as possible."""
-    full = MeasureOptions(fast=False, cut_factor=0, contender_factor=0, kept=_CONTESTANTS)
-    return Measurer(tasks, full)
+# How many are built however long it takes.
+_FEWEST: Final = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,19 +34,21 @@ class FinalRounds:
         problem: What was searched.
         search: The search, which has ended.
         measure: Measures finalists.
+        build: Builds them; what it yields says that one more is built.
         naive_seconds: Seconds of the default schedule.
     """
 
     problem: Problem
     search: Search
     measure: Watched
+    build: Callable[[Sequence[MeasureInput]], Iterable[object]]
     naive_seconds: float
 
     def winner(self, seconds: float) -> tuple[MeasureInput, float]:
-        """Return the winner and its latency; the rounds take about so many seconds at most.
+        """Return the winner and its latency.
 
-        Where nothing was measured, the first of the foreseen that is right is the winner, whatever
-        its latency.
+        Building takes about so many seconds at most, and then the rounds do. Where nothing was
+        measured, the first of the foreseen that is right is the winner, whatever its latency.
         """
         for candidate in [] if self.search.trials else self._foreseen():
             latency = next(iter(self.measure([candidate]))).latency
@@ -61,7 +57,7 @@ class FinalRounds:
         finals = Finals(self.measure, FinalOptions(seconds=seconds))
         try:
             if self.search.stopped != "interrupted":
-                finals.run(list(self._contestants()))
+                finals.run(self._built(list(self._contestants()), seconds))
         except KeyboardInterrupt:
             self.search.stopped = "interrupted"
         verdict, best = finals.verdict(), self.search.best
@@ -80,17 +76,31 @@ class FinalRounds:
         usual = float(search.estimate(features[None])[0])
         return [candidate for candidate, score in search.foreseen(FINALISTS) if score > usual]
 
+    def _built(self, contestants: Sequence[MeasureInput], seconds: float) -> list[MeasureInput]:
+        """Build contestants, the first ones first; return those for whom there was time."""
+        end = time.monotonic() + seconds
+        ready: list[MeasureInput] = []
+        for candidate, _ in zip(contestants, self.build(contestants), strict=True):
+            ready.append(candidate)
+            if time.monotonic() >= end and len(ready) >= _FEWEST:
+                break
+        return ready
+
     def _contestants(self) -> Iterator[MeasureInput]:
-        """The fastest few, and the default schedule unless it is hopelessly slow.
+        """The fastest few, and the default schedule unless it is hopelessly slow; fastest first.
 
         For LLVM each of the fastest takes part as it is and without strength reduction.
         """
+        best, default = self.search.best, self.naive_seconds
+        competes = best is None or default < _HOPELESS * (best.latency or default)
         for trial in self.search.fastest(FINALISTS):
+            if competes and default < (trial.latency or default):
+                yield self.problem.default_candidate()
+                competes = False
             yield trial.steps
             if self.problem.task.target.kind == "llvm":
                 yield from self._without_strength_reduction(trial.steps)
-        best = self.search.best
-        if best is None or self.naive_seconds < _HOPELESS * (best.latency or self.naive_seconds):
+        if competes:
             yield self.problem.default_candidate()
 
     def _without_strength_reduction(self, candidate: MeasureInput) -> Iterator[MeasureInput]:

@@ -11,9 +11,9 @@ import numpy as np
 
 from tensorc.driver.candidates import Measure, RunRecords, Watched
 from tensorc.driver.compile import Computation, DatabaseLike, compile_state
-from tensorc.driver.final_rounds import FinalRounds, thorough
+from tensorc.driver.final_rounds import CONTESTANTS, FinalRounds
+from tensorc.driver.instruments import Instruments
 from tensorc.driver.problem import Constants, Problem
-from tensorc.measure.measurer import Measurer
 from tensorc.runtime.arrays import Array
 from tensorc.runtime.function import CompiledFunction
 from tensorc.schedule.replay import replay
@@ -34,8 +34,10 @@ from tensorc.space.space import Rejections
 from tensorc.target import Target
 from tensorc.te.dag import ComputeDAG
 
-# Seconds of the final rounds for each second of the search, at most.
+# Seconds of the final rounds for each second of the search, and for a short one; building them may
+# take as long.
 FINAL_SHARE = 0.15
+FINAL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +125,8 @@ def tune(
         time_budget: Seconds for the search; None for no limit. Where it is the only limit, the
             search ends earlier when nothing gets better (`search.tuner.TuneOptions`); in any case
             it does when the best is within 3 % of what the machine can do. The final rounds come on
-            top: some 15 % of it, unless twice the fastest few takes longer.
+            top: some 15 % of it, and at most as much for building them, unless twice the fastest
+            two takes longer.
         seed: Of everything random, a non-negative number.
         database: Where records are kept, a path or an open `Database`.
         early_stopping: Stop after so many trials without a better one.
@@ -165,8 +168,12 @@ def tune(
         ways = tuple(problem.definitions.values())
         records = RunRecords.open(stack, database, problem.task, ways, name)
         tasks = problem.measured(inputs or {}, outputs, seed)
-        quick = measure or stack.enter_context(Measurer(tasks)).stream
-        watched = Watched(quick, records)
+        tools = (
+            Instruments.open(stack, tasks, CONTESTANTS)
+            if measure is None
+            else Instruments.of(measure)
+        )
+        watched = Watched(tools.quick, records)
         spaces = problem.spaces(rules)
         search = Search(
             spaces,
@@ -177,15 +184,15 @@ def tune(
             callbacks,
             estimate=next(iter(known), None),
             limit=problem.limit() if measure is None else None,
-            confirm=quick,
+            confirm=tools.quick,
             groups=problem.groups(spaces),
         )
         search.resume(records.earlier())
         search.run()
-        again = measure or stack.enter_context(thorough(tasks)).stream
-        final = Watched(again, records, is_final=True)
-        rounds = FinalRounds(problem, search, final, tasks[0].naive_seconds)
-        best, latency = rounds.winner(FINAL_SHARE * (time.monotonic() - begun))
+        seconds = max(FINAL_SHARE * (time.monotonic() - begun), FINAL_SECONDS)
+        final = Watched(tools.thorough, records, is_final=True)
+        rounds = FinalRounds(problem, search, final, tools.build, tasks[0].naive_seconds)
+        best, latency = rounds.winner(seconds)
     winner = problem.definition(best)
     return TuneResult(
         best_latency=latency,

@@ -58,6 +58,7 @@ class Job:
     ticket: int
     candidate: MeasureInput
     task: MeasureTask
+    runs: bool = True
     artifact: Mapping[str, Any] | None = None
     data: bytes = b""
     build_seconds: float = 0.0
@@ -110,9 +111,11 @@ class Dispatcher:
         """Start the thread, and with it the processes."""
         self._thread.start()
 
-    def submit(self, ticket: int, candidate: MeasureInput, task: MeasureTask) -> None:
-        """Take a candidate; its answer comes with this ticket."""
-        self._order(Job(ticket, candidate, task))
+    def submit(
+        self, ticket: int, candidate: MeasureInput, task: MeasureTask, *, runs: bool = True
+    ) -> None:
+        """Take a candidate, to run or to be built only; its answer comes with this ticket."""
+        self._order(Job(ticket, candidate, task, runs))
 
     def cancel(self, ticket: int) -> None:
         """Forget a candidate; no answer comes, unless it is on its way."""
@@ -176,15 +179,22 @@ class Dispatcher:
     def _take(self, job: Job) -> None:
         self._jobs[job.ticket] = job
         built = self._kept.get((job.task.key, job.candidate.steps))
-        if job.candidate.artifact is None and built is not None:
-            job.artifact, job.data = built
-            self._to_run.append(job)
-        elif job.candidate.artifact is None:
-            self._to_build.append(job)
-        else:
+        if job.candidate.artifact is not None:
             job.artifact = job.candidate.artifact.header()
             job.data = job.candidate.artifact.data
+            self._go_on(job)
+        elif built is not None:
+            job.artifact, job.data = built
+            self._go_on(job)
+        else:
+            self._to_build.append(job)
+
+    def _go_on(self, job: Job) -> None:
+        """Run what has been built, unless it was only to be built."""
+        if job.runs:
             self._to_run.append(job)
+        else:
+            self._answer(job, MeasureResult())
 
     def _forget(self, ticket: int) -> None:
         job = self._jobs.pop(ticket, None)
@@ -305,7 +315,7 @@ class Dispatcher:
         job.artifact, job.data = header["artifact"], data
         if len(self._kept) < self._options.kept:
             self._kept[job.task.key, job.candidate.steps] = job.artifact, data
-        self._to_run.append(job)
+        self._go_on(job)
 
     def _ran(self, job: Job, header: Mapping[str, Any]) -> None:
         run_seconds = header["run_seconds"]

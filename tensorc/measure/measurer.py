@@ -92,8 +92,12 @@ class Measurer:
         self._files = []
         self._pending.clear()
 
-    def submit(self, candidate: MeasureInput) -> int:
+    def submit(self, candidate: MeasureInput, *, runs: bool = True) -> int:
         """Hand in a candidate and return its ticket; `results` has its result some time later.
+
+        Args:
+            candidate: What is to be measured.
+            runs: Whether it is to run; otherwise it is built only.
 
         Raises:
             MeasureError: The measurer is closed, the task unknown, or without what its candidates
@@ -110,7 +114,7 @@ class Measurer:
         ticket = self._next_ticket
         self._next_ticket += 1
         self._pending.add(ticket)
-        self._dispatcher.submit(ticket, candidate, task)
+        self._dispatcher.submit(ticket, candidate, task, runs=runs)
         return ticket
 
     def results(self, timeout: float | None = None) -> Iterator[tuple[int, MeasureResult]]:
@@ -144,7 +148,21 @@ class Measurer:
         Raises:
             MeasureError: The measuring itself fails.
         """
-        tickets = [self.submit(candidate) for candidate in batch]
+        return self._in_order(batch, runs=True)
+
+    def build(self, batch: Iterable[MeasureInput]) -> Iterator[MeasureResult]:
+        """Build candidates, and keep as many as the options say for when they are measured.
+
+        Results come in order, without latencies. What has not been yielded when the caller stops
+        is forgotten.
+
+        Raises:
+            MeasureError: The measuring itself fails.
+        """
+        return self._in_order(batch, runs=False)
+
+    def _in_order(self, batch: Iterable[MeasureInput], *, runs: bool) -> Iterator[MeasureResult]:
+        tickets = [self.submit(candidate, runs=runs) for candidate in batch]
         waiting = set(tickets)
         try:
             for ticket in tickets:

@@ -4,6 +4,8 @@ The best figure of hundreds is mostly a lucky one, so the fastest few are measur
 and in rounds. A round measures each of them once, in the reverse order of the round before, so that
 a machine that slows down meanwhile is unfair to none.
 
+They come in the order of promise: those for whom the first round has no time left do not take part.
+
 After each round the logarithms of the figures (`measure.noise.steady`) are compared. The statistic
 is how far one is behind the leader over the standard error of that, `noise · √(2 / rounds)`; the
 noise of one figure is estimated from all repetitions so far. Who is `SIGNIFICANT` such errors
@@ -28,6 +30,8 @@ SIGNIFICANT = 3.0
 _SURE = 2.0
 # A machine cannot be told to be less noisy than this from a few figures.
 _LEAST_NOISE = 0.002
+# Who takes part in any case.
+_FEWEST = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,8 @@ class FinalOptions:
     Attributes:
         least: Rounds in any case.
         most: Rounds at most.
-        seconds: No round begins that would end later than this, the least ones apart.
+        seconds: The first round ends after so many, if two have been measured; and no round begins
+            that would end later, the least ones apart.
         negligible: Differences of this fraction do not matter.
     """
 
@@ -85,12 +90,16 @@ class Finals:
     failed: set[Steps] = field(default_factory=set)
 
     def run(self, finalists: Sequence[Steps]) -> None:
-        """Measure until it is clear who is the fastest, or the bounds are reached."""
+        """Measure until it is clear who is the fastest, or the bounds are reached.
+
+        Args:
+            finalists: Who takes part, the most promising first.
+        """
         self._figures = {steps: [] for steps in finalists}
         self._left = list(self._figures)
         end = self.clock() + self.options.seconds
         for number in range(1, self.options.most + 1):
-            each = self._round()
+            each = self._round(end if number == 1 else math.inf)
             if not self._left:
                 break
             self._drop()
@@ -100,25 +109,32 @@ class Finals:
 
     def verdict(self) -> Verdict | None:
         """Return what has been found out so far; None if nobody was measured without an error."""
-        measured = [steps for steps in self._left if self._figures[steps]]
+        measured = [s for s in self._left if self._figures[s] and s not in self.failed]
         if not measured:
             return None
         winner = min(measured, key=lambda steps: steady(self._figures[steps]))
         mine = self._figures[winner]
         return Verdict(winner, steady(mine), len(mine), self._noise(), len(self._left) == 1)
 
-    def _round(self) -> float:
-        """Measure everybody once; return the seconds for each. Who fails is out."""
+    def _round(self, end: float) -> float:
+        """Measure everybody once; return the seconds for each. Who fails is out.
+
+        At the end of the time those who have not been measured are out too, but for the first few.
+        """
         begun = self.clock()
-        order = list(self._left)
-        for steps, outcome in zip(order, self.measure(order), strict=True):
+        good: list[Steps] = []
+        asked = 0
+        for steps, outcome in zip(self._left, self.measure(self._left), strict=True):
+            asked += 1
             if outcome.latency is None:
-                self._left.remove(steps)
                 self.failed.add(steps)
             else:
                 self._figures[steps].append(outcome.latency)
-        self._left.reverse()
-        return (self.clock() - begun) / len(order)
+                good.append(steps)
+            if self.clock() >= end and len(good) >= _FEWEST:
+                break
+        self._left = good[::-1]
+        return (self.clock() - begun) / max(asked, 1)
 
     def _drop(self) -> None:
         error = self._standard_error()

@@ -69,10 +69,10 @@ class Workshop:
         self.workers.append(FakeWorker(role, pair[0]))
         return self.workers[-1]
 
-    def measure(self, count: int) -> None:
+    def measure(self, count: int, *, runs: bool = True) -> None:
         """Submit candidates, and let all of them pass."""
         for ticket in range(count):
-            self._dispatcher.submit(ticket, MeasureInput(), self._task)
+            self._dispatcher.submit(ticket, MeasureInput(), self._task, runs=runs)
         self._dispatcher._take_orders()
         while self._dispatch():
             self._next()
@@ -168,3 +168,10 @@ def test_a_builder_starts_when_there_is_a_candidate_for_it(
     assert len(workshop.workers) == (2 if overlap else 3)
     workshop.measure(24)
     assert len(workshop.workers) == (2 if overlap else 4)
+
+
+def test_what_is_only_built_is_built_on_all_cores(open_workshop: Callable[..., Workshop]) -> None:
+    workshop = open_workshop(lambda _: (0.6, 0.01), overlap=False)
+    workshop.measure(9, runs=False)
+    assert workshop.now == pytest.approx(9 * 0.6 / 3)
+    assert not any(runs for _, runs in workshop.moments)

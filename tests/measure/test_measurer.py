@@ -17,6 +17,7 @@ from tensorc.measure.measurer import Measurer
 from tensorc.measure.options import MeasureOptions
 from tensorc.measure.reference import make_task
 from tensorc.measure.result import ErrorKind, MeasureInput, MeasureResult
+from tensorc.measure.task import MeasureTask
 from tensorc.runtime.artifact import Artifact
 from tensorc.schedule.steps import SplitStep
 from tensorc.support.errors import MeasureError
@@ -165,10 +166,29 @@ def test_what_a_caller_does_not_wait_for_is_forgotten(measurer: Measurer) -> Non
     assert list(measurer.results(timeout=1)) == []
 
 
-def test_a_candidate_that_is_kept_is_built_once() -> None:
+def doubled() -> MeasureTask:
     A = te.placeholder((8, 8), name="A")
     C = te.compute((8, 8), lambda i, j: A[i, j] * 2.0, name="C")
-    task = make_task(ComputeDAG.from_tensors([A, C]), Target("llvm", num_cores=1))
+    return make_task(ComputeDAG.from_tensors([A, C]), Target("llvm", num_cores=1))
+
+
+def test_candidates_are_built_before_they_are_measured() -> None:
+    task = doubled()
+    splits = [MeasureInput((SplitStep("C", "i", (factor,)),)) for factor in (2, 4)]
+    broken = MeasureInput((SplitStep("C", "nothing", (2,)),))
+    with Measurer(task, MeasureOptions(run_limit=1.0, kept=2)) as measurer:
+        built = list(measurer.build([*splits, broken]))
+        again = list(measurer.build(splits))
+        measured = measurer.measure([*splits, broken])
+    assert [result.latency for result in (*built, *again)] == [None] * 5
+    assert [result.error is ErrorKind.NONE for result in built] == [True, True, False]
+    assert [result.build_seconds > 0.0 for result in (*built, *again)] == [True] * 3 + [False] * 2
+    assert [result.latency is not None for result in measured] == [True, True, False]
+    assert [result.build_seconds for result in measured[:2]] == [0.0, 0.0]
+
+
+def test_a_candidate_that_is_kept_is_built_once() -> None:
+    task = doubled()
     splits = [MeasureInput((SplitStep("C", "i", (factor,)),)) for factor in (2, 4)]
     with Measurer(task, MeasureOptions(run_limit=1.0, kept=1)) as measurer:
         first, second = (measurer.measure(splits) for _ in range(2))

@@ -113,13 +113,29 @@ def test_a_difference_that_does_not_matter_ends_the_rounds():
     assert verdict.rounds <= 4
 
 
-def test_rounds_end_with_the_time_but_there_are_two():
+def test_rounds_end_with_the_time_but_two_take_part_in_two():
     machine = NoisyMachine(1.0, 1.0, 1.0, 1.0)
     decided(machine, seconds=0.0)
-    assert len(machine.seen) == 8
+    assert machine.seen == [0, 1, 1, 0]
     machine = NoisyMachine(1.0, 1.0, 1.0, 1.0)
     decided(machine, seconds=17.0)
     assert len(machine.seen) <= 17
+
+
+def test_the_first_round_ends_with_the_time_too():
+    machine = NoisyMachine(1.0, 1.0, 1.0, 0.5, 0.5, noise=0.0)
+    verdict = decided(machine, seconds=3.0, negligible=0.0)
+    assert verdict is not None
+    assert SCHEDULES.index(verdict.winner) < 3
+    assert sorted(machine.seen) == [0, 0, 1, 1, 2, 2]
+
+
+def test_who_fails_is_not_one_of_the_two_that_there_is_time_for():
+    machine = NoisyMachine(1.0, 1.5, 1.2, 0.5, noise=0.0)
+    machine.broken = {0: 0}
+    verdict = decided(machine, seconds=0.0)
+    assert verdict is not None
+    assert verdict.winner == SCHEDULES[2]
 
 
 def test_rounds_change_direction_so_that_a_drift_is_fair():
@@ -155,6 +171,19 @@ def test_an_interrupt_keeps_what_was_measured():
     assert verdict is not None
     assert verdict.winner == SCHEDULES[1]
     assert Finals(machine).verdict() is None
+
+
+def test_who_has_failed_does_not_win_after_an_interrupt():
+    machine = NoisyMachine(1.0, 1.5, 2.0, noise=0.0)
+    machine.broken = {0: 1}
+    machine.stop_after = 5
+    finals = Finals(machine, FinalOptions(negligible=0.0))
+    with pytest.raises(KeyboardInterrupt):
+        finals.run(SCHEDULES[2::-1])
+    assert finals.failed == {SCHEDULES[0]}
+    verdict = finals.verdict()
+    assert verdict is not None
+    assert verdict.winner == SCHEDULES[1]
 
 
 def test_a_single_finalist_wins():
