@@ -86,7 +86,7 @@ class Parts:
 
 
 def parts_of(dag: ComputeDAG, op: Op, target: Target, nbytes: int) -> Parts | None:
-    """Cut the innermost reduction into parts of about so many bytes.
+    """Cut the innermost reduction into parts for which about so many bytes are read.
 
     None if all of its terms are hardly more than that, or if neither they nor elements are
     neighbours in memory.
@@ -103,7 +103,8 @@ def parts_of(dag: ComputeDAG, op: Op, target: Target, nbytes: int) -> Parts | No
     if not along and not (op.axes and walks(op.axes[-1])):
         return None
     lanes = _VECTORS * target.lanes(op.dtype.bits)
-    terms = nbytes // op.dtype.itemsize
+    moving = {x for x in reads if axis in x.variables()}
+    terms = nbytes // sum(x.dtype.itemsize for x in moving)
     wide = lanes if along else min(lanes, size_of(op.shape[-1]))
     steps = max(terms // wide, 1)
     across = steps * lanes if along else steps

@@ -68,6 +68,24 @@ def test_parts_across_rows_keep_the_elements_innermost():
     assert [name for name, _ in found.axes] == ["c", "i0"]
 
 
+@pytest.mark.parametrize(
+    ("dtype", "inputs", "steps"), [("float32", 1, 4), ("float32", 2, 2), ("float16", 1, 8)]
+)
+def test_parts_are_as_long_as_what_is_read_for_them_fits(dtype, inputs, steps):
+    read = [te.placeholder((3, 4096), dtype, name=f"x{n}") for n in range(inputs)]
+    k = te.reduce_axis((0, 4096), name="k")
+
+    def term(i):
+        first, *others = (te.cast("float32", x[i, k]) for x in read)
+        return sum(others, first) + te.cast("float32", read[0][i, 0])  # that one does not move
+
+    total = te.compute((3,), lambda i: te.sum(term(i), axis=k))
+    dag = ComputeDAG.of([*read, total])
+    found = parts_of(dag, dag.ops[-1], TARGET, 512)
+    assert found is not None
+    assert (found.steps, dict(found.axes)["v"]) == (steps, 32)
+
+
 @pytest.mark.parametrize(("shape", "axis"), [((3, 60), 1), ((3, 1024, 2, 2), 1)])
 def test_few_terms_are_not_cut_nor_those_whose_neighbours_are_neither(shape, axis):
     x = te.placeholder(shape, name="x")
