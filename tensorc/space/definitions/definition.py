@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
 from typing import Final, Protocol
@@ -53,8 +53,9 @@ def definitions_of(
     """Return the computation as it is given, and what rules make of it within the tolerance.
 
     Rules are applied to what rules have made, too: errors add up, and names are joined. Several
-    stages with several algorithms each multiply: the definitions of the least error are kept, and
-    since no rule lowers the error, rules are applied to those only.
+    stages with several algorithms each multiply: those with the fewest operations are kept, each
+    found by applying rules to the ones kept before. Fewer operations are not what every rule is
+    for, so each combination of rules has its turn.
 
     Args:
         dag: The computation.
@@ -63,24 +64,49 @@ def definitions_of(
         target: The machine.
     """
     tried = tuple(rules)
-    numbers = count()  # of equal errors, what was made first comes first
     found: dict[str, Definition] = {}
-    todo = [(0.0, next(numbers), Definition(GIVEN, dag))]
-    while todo and len(found) < _MOST_DEFINITIONS:
-        *_, least = heappop(todo)
-        key = least.dag.structural_hash()
-        if key not in found:
-            found[key] = least
-            for new in _applied(least, tried, tolerance, target):
-                heappush(todo, (new.error, next(numbers), new))
+    waiting = _Waiting()
+    waiting.add(frozenset(), Definition(GIVEN, dag))
+    for kinds, way in waiting.turns():
+        if found.setdefault(way.dag.structural_hash(), way) is not way:
+            continue
+        if len(found) == _MOST_DEFINITIONS:
+            break
+        for rule in tried:
+            for new in _applied(way, rule, tolerance, target):
+                waiting.add(kinds | {type(rule)}, new)
     return tuple(found.values())
 
 
 def _applied(
-    old: Definition, rules: Sequence[DefinitionRule], tolerance: float, target: Target
+    old: Definition, rule: DefinitionRule, tolerance: float, target: Target
 ) -> Iterator[Definition]:
-    for rule in rules:
-        for new in rule.apply(old.dag, tolerance - old.error, target):
-            name = new.name if old.name == GIVEN else f"{old.name}, {new.name}"
-            if old.error + new.error <= tolerance:
-                yield Definition(name, new.dag, old.error + new.error)
+    for new in rule.apply(old.dag, tolerance - old.error, target):
+        name = new.name if old.name == GIVEN else f"{old.name}, {new.name}"
+        if old.error + new.error <= tolerance:
+            yield Definition(name, new.dag, old.error + new.error)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Definitions in a line for each combination of the rules that made them.
+
+    In a line those with the fewest operations come first, then those of the least error.
+    """
+
+    _lines: dict[frozenset[type], list[tuple[float, float, int, Definition]]] = field(
+        default_factory=dict
+    )
+    _numbers: Iterator[int] = field(default_factory=count)  # what was added first comes first
+
+    def add(self, kinds: frozenset[type], way: Definition) -> None:
+        """Put a definition into the line of these kinds of rules."""
+        line = self._lines.setdefault(kinds, [])
+        heappush(line, (way.dag.flops(), way.error, next(self._numbers), way))
+
+    def turns(self) -> Iterator[tuple[frozenset[type], Definition]]:
+        """Take out one of each line in turn, with what is added meanwhile, until none is left."""
+        while any(self._lines.values()):
+            for kinds, line in list(self._lines.items()):
+                if line:
+                    yield kinds, heappop(line)[-1]

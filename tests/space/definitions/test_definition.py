@@ -1,10 +1,14 @@
 """Rules make definitions of definitions; errors add up, and a tolerance bounds them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from tensorc import te, topi
+from tensorc.ir.dtype import FLOAT32
+from tensorc.ir.expr import BinaryOp, Const
 from tensorc.space.definitions.definition import GIVEN, Definition, definitions_of
 from tensorc.space.definitions.rules import DEFINITION_RULES
+from tensorc.space.definitions.winograd import Winograd
 from tensorc.target import Target
 from tensorc.te.dag import ComputeDAG
 
@@ -57,6 +61,19 @@ def test_there_are_never_very_many():
     assert len(definitions_of(layers(4), DEFINITION_RULES, 1.0, TARGET)) <= 9
 
 
+def test_where_many_stages_may_be_changed_all_of_them_are():
+    ways = definitions_of(layers(4), DEFINITION_RULES, 1.0, TARGET)
+    assert [way.name.count("winograd(4x4)") for way in ways[:5]] == [0, 1, 2, 3, 4]
+    assert ways[4].dag.flops() == min(way.dag.flops() for way in ways)
+
+
+def test_as_many_stages_are_changed_as_the_tolerance_allows():
+    ways = definitions_of(layers(4), [Winograd(4)], 3.5e-4, TARGET)
+    assert max(way.name.count("winograd(4x4)") for way in ways) == 2
+    assert max(way.name.count("winograd") for way in ways) == 3  # one more by smaller tiles
+    assert all(way.error <= 3.5e-4 for way in ways)
+
+
 def scaled(factor: int) -> ComputeDAG:
     """A times a number."""
     A = te.placeholder((4,), name="A")
@@ -74,10 +91,27 @@ class Scaled:
         yield Definition("thrice", scaled(3 * now), 5.0)
 
 
-def test_of_very_many_those_of_the_least_error_are_kept():
+def test_of_very_many_that_are_as_much_work_those_of_the_least_error_are_kept():
     ways = definitions_of(scaled(1), [Scaled()], 1e9, TARGET)
     assert [way.error for way in ways] == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 5.0, 6.0, 6.0]
     assert len({way.dag.structural_hash() for way in ways}) == len(ways)
+
+
+class Longer:
+    """A rule without end: adds one operation, and no error."""
+
+    def apply(self, dag: ComputeDAG, tolerance: float, target: Target) -> Iterator[Definition]:
+        last = dag.ops[-1]
+        more = BinaryOp("+", last.body[0], Const(0.0, FLOAT32))
+        ops = [*dag.ops[:-1], replace(last, body=(more,))]
+        yield Definition("longer", dag.with_ops(ops))
+
+
+def test_each_combination_of_rules_has_its_turn():
+    ways = definitions_of(layers(4), [Longer(), Winograd(4)], 1.0, TARGET)
+    names = [(way.name.count("winograd"), way.name.count("longer")) for way in ways]
+    assert names[:5] == [(0, 0), (0, 1), (1, 0), (0, 2), (1, 1)]
+    assert (3, 0) in names
 
 
 def test_without_rules_there_is_the_given_one():
