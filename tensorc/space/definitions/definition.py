@@ -52,10 +52,10 @@ def definitions_of(
 ) -> tuple[Definition, ...]:
     """Return the computation as it is given, and what rules make of it within the tolerance.
 
-    Rules are applied to what rules have made, too: errors add up, and names are joined. Several
-    stages with several algorithms each multiply: those with the fewest operations are kept, each
-    found by applying rules to the ones kept before. Fewer operations are not what every rule is
-    for, so each combination of rules has its turn.
+    Those of the least error come first. Rules are applied to what rules have made, too: errors add
+    up, and names are joined. Several stages with several algorithms each multiply: those with the
+    fewest operations are kept, each found by applying rules to the ones kept before. Fewer
+    operations are not what every rule is for, so each combination of rules has its turn.
 
     Args:
         dag: The computation.
@@ -75,7 +75,7 @@ def definitions_of(
         for rule in tried:
             for new in _applied(way, rule, tolerance, target):
                 waiting.add(kinds | {type(rule)}, new)
-    return tuple(found.values())
+    return tuple(sorted(found.values(), key=lambda way: way.error))
 
 
 def _applied(

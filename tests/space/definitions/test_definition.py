@@ -63,8 +63,9 @@ def test_there_are_never_very_many():
 
 def test_where_many_stages_may_be_changed_all_of_them_are():
     ways = definitions_of(layers(4), DEFINITION_RULES, 1.0, TARGET)
-    assert [way.name.count("winograd(4x4)") for way in ways[:5]] == [0, 1, 2, 3, 4]
-    assert ways[4].dag.flops() == min(way.dag.flops() for way in ways)
+    assert {way.name.count("winograd(4x4)") for way in ways} == {0, 1, 2, 3, 4}
+    least = min(ways, key=lambda way: way.dag.flops())
+    assert least.name.count("winograd(4x4)") == 4
 
 
 def test_as_many_stages_are_changed_as_the_tolerance_allows():
@@ -109,9 +110,9 @@ class Longer:
 
 def test_each_combination_of_rules_has_its_turn():
     ways = definitions_of(layers(4), [Longer(), Winograd(4)], 1.0, TARGET)
-    names = [(way.name.count("winograd"), way.name.count("longer")) for way in ways]
-    assert names[:5] == [(0, 0), (0, 1), (1, 0), (0, 2), (1, 1)]
-    assert (3, 0) in names
+    used = {(way.name.count("winograd"), way.name.count("longer")) for way in ways}
+    assert used >= {(0, 0), (0, 1), (0, 2), (1, 0), (2, 0), (3, 0)}
+    assert any(tiles and more for tiles, more in used)
 
 
 def test_without_rules_there_is_the_given_one():
