@@ -6,12 +6,12 @@ a machine that slows down meanwhile is unfair to none.
 
 They come in the order of promise: those for whom the first round has no time left do not take part.
 
-After each round the logarithms of the figures (`measure.noise.steady`) are compared. The statistic
-is how far one is behind the leader over the standard error of that, `noise · √(2 / rounds)`; the
-noise of one figure is estimated from all repetitions so far. Who is `SIGNIFICANT` such errors
-behind drops out. The rounds go on until one is left, until those left are the same for all
-practical purposes, or until the bounds are reached. Then the leader wins, significant or not: it
-was better over all its measurements.
+After each round but the first few the logarithms of the figures (`measure.noise.steady`) are
+compared. The statistic is how far one is behind the leader over the standard error of that,
+`noise · √(2 / rounds)`; the noise of one figure is estimated from all repetitions so far. Who is
+`SIGNIFICANT` such errors behind drops out. The rounds go on until one is left, until those left are
+the same for all practical purposes, or until the bounds are reached. Then the leader wins,
+significant or not: it was better over all its measurements.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ class FinalOptions:
 
     Attributes:
         least: Rounds in any case.
+        enough: Rounds in which all take part, if there is time: one that was disturbed twice in two
+            rounds would be out for ever.
         most: Rounds at most.
         seconds: The first round ends after so many, if two have been measured; and no round begins
             that would end later, the least ones apart.
@@ -47,6 +49,7 @@ class FinalOptions:
     """
 
     least: int = 2
+    enough: int = 4
     most: int = 12
     seconds: float = math.inf
     negligible: float = 0.005
@@ -102,6 +105,9 @@ class Finals:
             each = self._round(end if number == 1 else math.inf)
             if not self._left:
                 break
+            late = self.clock() + each * len(self._left) > end
+            if number < self.options.enough and not late:
+                continue
             self._drop()
             late = self.clock() + each * len(self._left) > end
             if number >= self.options.least and (late or self._is_decided()):
