@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from tensorc.cli import doctor
 from tensorc.cli.main import main
 from tensorc.runtime.core import CoreFigures, keep, kept
 from tensorc.runtime.machine import vector_bytes
+
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
 def test_the_doctor_says_what_is_there_and_measures() -> None:
@@ -28,6 +31,16 @@ def test_what_is_missing_comes_with_its_remedy(monkeypatch: pytest.MonkeyPatch) 
     result = CliRunner().invoke(main, ["doctor", "--quick", "--threads", "1"])
     assert "for nothing at all: pip install 'tensorc[cuda]'" in result.output
     assert result.exit_code == 0
+
+
+def test_every_library_of_an_extra_is_looked_for_and_said_to_be_in_it() -> None:
+    extras = tomllib.loads(PROJECT.read_text())["project"]["optional-dependencies"]
+    listed = {library.package: library.extra for library in doctor.LIBRARIES if library.extra}
+    for extra in ("bench", "tvm", "cuda", "opencl"):
+        for wanted in extras[extra]:
+            name = re.split(r"[=<>]", wanted)[0]
+            assert listed.get(name) == extra or name == "apache-tvm-ffi"  # a part of TVM
+    assert set(listed.values()) <= set(extras)
 
 
 def test_a_machine_that_cannot_compile_is_ill(monkeypatch: pytest.MonkeyPatch) -> None:
