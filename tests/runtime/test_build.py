@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -262,3 +264,28 @@ def test_a_prologue_runs_once_and_travels_with_its_kernel(kind: str) -> None:
         name = "B" if found is artifact else "weights"
         f = CompiledFunction(found, constants={name: b})
         assert np.allclose(f(a), a * b[::-1] * 3 + 2)
+
+
+def test_fast_code_is_made_otherwise_and_computes_the_same() -> None:
+    # In a process of its own: the options of fast code stay.
+    code = """
+import numpy as np
+from tensorc import te
+from tensorc.lower import lower
+from tensorc.runtime.build import build
+from tensorc.runtime.function import CompiledFunction
+from tensorc.schedule.replay import initial_state
+from tensorc.target import Target
+A, B = (te.placeholder((24, 24), name=name) for name in "AB")
+k = te.reduce_axis((0, 24), name="k")
+C = te.compute((24, 24), lambda i, j: te.sum(A[i, k] * B[k, j], axis=k), name="C")
+func = lower(initial_state(te.ComputeDAG.from_tensors([A, B, C])), Target("llvm"))
+usual, fast = (build(func, Target("llvm"), fast=fast) for fast in (False, True))
+assert usual.source == fast.source, "the text differs"
+assert usual.data != fast.data, "the code is the same"
+a, b = (np.random.default_rng(n).standard_normal((24, 24), np.float32) for n in (0, 1))
+for artifact in (usual, fast):
+    np.testing.assert_allclose(CompiledFunction(artifact)(a, b), a @ b, rtol=1e-4, atol=1e-4)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
