@@ -42,3 +42,6 @@ def test_what_was_not_measured_is_neither_met_nor_missed(
     assert capsys.readouterr().out.endswith("bar ≥ 70        not measured\n")
     (figure,) = json.loads((tmp_path / "figures.json").read_text())["figures"]
     assert (figure["value"], figure["met"]) == (None, None)
+    with pytest.raises(SystemExit):
+        publish([SLOW, Figure("speed", None, at_least=70)], None)
+    assert "1 of 1 bars missed." in capsys.readouterr().out
