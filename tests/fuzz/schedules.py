@@ -10,6 +10,7 @@ import numpy as np
 from tensorc.schedule.replay import initial_state, replay
 from tensorc.schedule.state import State
 from tensorc.space.default_schedule import default_schedule
+from tensorc.space.rules.add_rfactor import AddRfactor
 from tensorc.space.sketch import generate_sketches
 from tensorc.space.space import Space
 from tensorc.space.task import SearchTask
@@ -18,7 +19,8 @@ from tensorc.te import ComputeDAG
 from tests.lower.fuzz import more_steps
 
 MOST_STEPS = 30
-RULE_SETS = ("default", "ansor")
+# Also with shares of short reductions.
+RULE_SETS = ("default", "ansor", (AddRfactor(wanted=True, least=0), "ansor"))
 
 
 def random_state(

@@ -28,8 +28,6 @@ _Part: TypeAlias = Literal["outer", "inner", "both", "rows", "columns"]
 _VECTORS = 4
 # A stage with more elements than this for each core has enough parallel work of its own.
 _ELEMENTS_PER_CORE = 16
-# Fewer terms in all than this are summed up before another core has begun.
-_WORTH_SHARING = 1 << 13
 
 
 def fuse_reduction(draft: Draft, stage: str) -> tuple[Draft, str]:
@@ -65,9 +63,12 @@ class AddRfactor:
         wanted: Only what has a use: the outer part where the elements cannot keep the cores busy,
             the inner part where neighbours are summed up, and then nothing without it if no other
             axis walks along rows.
+        least: Of fewer terms in all cores take no shares: they are summed up before another core
+            has begun.
     """
 
     wanted: bool = False
+    least: int = 1 << 13
 
     def meets(self, task: SearchTask, draft: Draft, stage: str) -> Condition:
         """Apply where the reduction offers more parallelism than the elements do."""
@@ -95,7 +96,7 @@ class AddRfactor:
         elements, terms = volume(draft, stage)
         cores = task.target.num_cores
         few = not isinstance(elements, int) or elements <= cores * _ELEMENTS_PER_CORE
-        shared = cores > 1 and few and elements * terms >= _WORTH_SHARING
+        shared = cores > 1 and few and elements * terms >= self.least
         inside: tuple[_Part, ...] = ("inner",) if _sums_neighbours(draft, stage) else ()
         if not shared:
             return inside
