@@ -9,6 +9,7 @@ like tile lengths.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import prod
 
 from tensorc.arith.sizes import Size
 from tensorc.schedule.location import attached
@@ -238,13 +239,18 @@ def _combine_lanes(draft: Draft, name: str) -> Draft:
 
 
 def _chunk(task: SearchTask, draft: Draft, name: str) -> Draft:
-    """Split a single long loop in two, for cores and for lanes."""
-    op = draft.op(name)
+    """Split a long row in two, for cores and for lanes, where there are fewer rows than cores.
+
+    What a single stage reads may be computed in its loops, and is left as it is.
+    """
+    op, cores = draft.op(name), task.target.num_cores
     wide = [(a, e) for a, e in zip(op.axes, op.shape, strict=True) if _wide(e)]
-    if task.target.num_cores == 1 or len(wide) != 1 or not draft.state.dag.is_output(name):
+    if cores == 1 or not wide:
         return draft
-    axis, extent = wide[0]
-    if not isinstance(extent, int) or extent < _LONG:
+    if not draft.state.dag.is_output(name) and len(readers(draft, name)) == 1:
+        return draft
+    *rows, (axis, extent) = wide
+    if not isinstance(extent, int) or extent < _LONG or not prod(e for _, e in rows) < cores:
         return draft
     split = draft.tile(name, axis, 1, "chunk")
     rest = tuple(n for n in split.stage(name).names() if not n.startswith(f"{axis}."))

@@ -38,6 +38,11 @@ def norm(batch: int, rows: int, columns: int) -> list[te.Tensor]:
     return [A, topi.norm_bmn(A)]
 
 
+def softmax(rows: int, columns: int) -> list[te.Tensor]:
+    A = te.placeholder((rows, columns), name="A")
+    return [A, topi.softmax(A)]
+
+
 def shared(space: Space) -> Tile | None:
     """The decision about shares of cores."""
     found = (d for d in space.draft.decisions if isinstance(d, Tile) and d.role == "shares")
@@ -144,6 +149,7 @@ RIGHT: dict[str, tuple[list[te.Tensor], Callable[[np.ndarray], np.ndarray]]] = {
     "places": (reduced(topi.argmax, (2, 8209), 1), lambda a: a.argmax(1)),
     "three columns": (reduced(topi.sum, (4099, 3), 0), lambda a: a.sum(0)),
     "columns": (reduced(topi.max, (1031, 24), 0), lambda a: a.max(0)),
+    "softmax": (softmax(1, 8209), lambda a: np.exp(a) / np.exp(a).sum()),
     "pixels": (reduced(topi.sum, (2, 31, 37, 8), (1, 2)), lambda a: a.sum((1, 2))),
 }
 
@@ -167,5 +173,29 @@ def test_candidates_with_shares_are_right(name: str) -> None:
             got = CompiledFunction(build(function, TWO))(data)
             got = got[0] if isinstance(got, tuple) else got
             np.testing.assert_allclose(
-                np.squeeze(got), wanted, rtol=1e-4, atol=1e-3, err_msg=str(steps)
+                np.squeeze(got),
+                np.squeeze(wanted),
+                rtol=1e-4,
+                atol=1e-5 * np.abs(wanted).max(),
+                err_msg=str(steps),
             )
+
+
+def chunked(space: Space) -> set[str]:
+    decisions = space.draft.decisions
+    return {d.stage for d in decisions if isinstance(d, Tile) and d.role == "chunk"}
+
+
+def test_exponentials_of_fewer_rows_than_cores_are_computed_by_all_cores() -> None:
+    whole = {"T_softmax_exp", "T_softmax_norm"}
+    assert all(chunked(s) == whole for s in workloads.spaces(softmax(1, 50_000), str(TWO)))
+    assert all(chunked(s) == whole for s in workloads.spaces(softmax(3, 50_000), MANY))
+    assert not any(chunked(s) for s in workloads.spaces(softmax(3, 50_000), str(TWO)))
+
+
+def test_what_one_stage_reads_is_left_to_be_computed_in_its_loops() -> None:
+    A = te.placeholder((50_000,), name="A")
+    B = te.compute((50_000,), lambda i: te.exp(A[i]), name="B")
+    k = te.reduce_axis((0, 50_000), name="k")
+    C = te.compute((1,), lambda i: te.sum(B[k], axis=k), name="C")
+    assert not any(chunked(s) for s in workloads.spaces([A, C], str(TWO)))
