@@ -31,7 +31,7 @@ from tensorc.ir.expr import (
     Where,
 )
 from tensorc.ir.func import Buffer, PrimFunc, Scope
-from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Seq, Stmt, Store
+from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Prefetch, Seq, Stmt, Store
 from tensorc.support.errors import TEError, VerifyError
 
 _DTYPES: Final = {d.name: d for d in ALL_DTYPES}
@@ -181,7 +181,12 @@ class _Reader:
                 return IfThenElse(self.conditions(test), self.block(then), other)
             case ast.Assign([ast.Subscript(ast.Name(), position) as target], value):
                 index, _, stride, dead = self.position(position)
-                return Store(self.buffer_of(target), index, self.expr(value), stride, dead)
+                return Store(self.buffer_of(target.value), index, self.expr(value), stride, dead)
+            case ast.Expr(ast.Call(ast.Name("prefetch"), [name, position], [])):
+                return Prefetch(self.buffer_of(name), self.affine(position))
+            case ast.Expr(ast.Call(ast.Name("stream"), [name, position, value], [])):
+                index, _, stride, dead = self.position(position)
+                return Store(self.buffer_of(name), index, self.expr(value), stride, dead, True)
             case ast.With([ast.withitem(ast.Call(ast.Name("scope"), [], []), None)], body):
                 return self.block(body)
             case ast.With([ast.withitem(ast.Call(ast.Name("seq"), [], []), None)], body):
@@ -214,8 +219,8 @@ class _Reader:
         body = self.block(node.body[count:])
         return For(var, start, stop - start, ForKind(kind), body, tuple(lets))
 
-    def buffer_of(self, node: ast.Subscript) -> Buffer:
-        match node.value:
+    def buffer_of(self, node: ast.expr) -> Buffer:
+        match node:
             case ast.Name(name) if name in self.buffers:
                 return self.buffers[name]
             case _:
@@ -287,8 +292,8 @@ class _Reader:
                     return BinaryOp(op, self.expr(left), self.expr(right))
             case ast.IfExp(test, body, orelse):
                 return Select(self.conditions(test), self.expr(body), self.expr(orelse))
-            case ast.Subscript(_, position):
-                return Load(self.buffer_of(node), *self.position(position))
+            case ast.Subscript(array, position):
+                return Load(self.buffer_of(array), *self.position(position))
             case ast.Lambda(ast.arguments(args=[]), body):
                 return self.expr(body)
             case ast.Call(ast.Name(function), args, []):

@@ -13,6 +13,8 @@ of `ramp(0, 16, dead=1)` the last position is left alone.
 `x if 7 - i >= 0 else y` is a select on indices, `where(c, x, y)` one on data; a side of `where`
 that must not be evaluated unless chosen is written `lambda: x`. `opaque(e, low, high)` is an
 integer that is not affine. `with seq():` and `with scope():` group statements.
+`prefetch(A, 8*i + 64)` asks for a cache line, `stream(C, ramp(8*i, 8), …)` is a store past the
+caches.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ from tensorc.ir.expr import (
     lanes_of,
 )
 from tensorc.ir.func import Buffer, PrimFunc
-from tensorc.ir.stmt import Allocate, For, IfThenElse, Let, Seq, Stmt, Store
+from tensorc.ir.stmt import Allocate, For, IfThenElse, Let, Prefetch, Seq, Stmt, Store
 from tensorc.ir.visit import expr_affines, opaque_values, walk_expr
 
 # How tightly Python's operators bind, from `if … else` up to subscripts and calls.
@@ -58,8 +60,9 @@ _SPELLED: Final = {"and": "logical_and", "or": "logical_or", "not": "logical_not
 RESERVED: Final[frozenset[str]] = frozenset(
     (
         "prim_func", "buffer", "allocate", "serial", "parallel", "unrolled", "vectorized", "seq",
-        "scope", "ramp", "broadcast", "index", "opaque", "where", "inf", "nan", "min", "max",
-        "truncdiv", "truncmod", "logical_and", "logical_or", "logical_not", "bitwise_not",
+        "scope", "prefetch", "stream", "ramp", "broadcast", "index", "opaque", "where", "inf",
+        "nan", "min", "max", "truncdiv", "truncmod", "logical_and", "logical_or", "logical_not",
+        "bitwise_not",
         "exp", "exp2", "log", "log2", "log10", "log1p", "expm1", "sqrt", "rsqrt", "tanh",
         "sigmoid", "erf", "sin", "cos", "tan", "atan", "sinh", "cosh", "floor", "ceil", "round",
         "trunc", "abs", "isnan", "isinf", "isfinite", "popcount", "pow", "atan2", "fmod",
@@ -163,11 +166,19 @@ class Printer:
                 if orelse is not None:
                     yield "else:"
                     yield from _indented(self.block(orelse))
-            case Store(buffer, index, value, stride, dead):
-                position = self.position(index, lanes_of(value), stride, dead)
-                yield f"{buffer.name}[{position}] = {self.expr(value)}"
+            case Store():
+                yield self._store(s)
+            case Prefetch(buffer, index):
+                yield f"prefetch({buffer.name}, {self.affine(index)})"
             case _:
                 assert_never(s)
+
+    def _store(self, s: Store) -> str:
+        name, value = s.buffer.name, self.expr(s.value)
+        position = self.position(s.index, lanes_of(s.value), s.stride, s.dead)
+        return (
+            f"stream({name}, {position}, {value})" if s.streams else f"{name}[{position}] = {value}"
+        )
 
     def expr(self, e: Expr, outer: int = _CONDITIONAL) -> str:
         """The text of an expression, in parentheses where `outer` binds tighter than it does."""

@@ -40,7 +40,8 @@ class For:
 class Store:
     """Write `value` to a buffer at flat position `index`; lane `l` goes to `index + l · stride`.
 
-    The last `dead` lanes are not written; then the others are neighbours.
+    The last `dead` lanes are not written; then the others are neighbours. A store that `streams`
+    goes past the caches where a backend knows how: nobody reads soon what it writes.
     """
 
     buffer: Buffer
@@ -48,6 +49,18 @@ class Store:
     value: Expr
     stride: int = 1
     dead: int = 0
+    streams: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prefetch:
+    """Ask for the cache line of the element at flat position `index`, which is read later.
+
+    It changes nothing, so the position may lie outside of the buffer.
+    """
+
+    buffer: Buffer
+    index: Affine
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +96,7 @@ class Seq:
     body: tuple[Stmt, ...]
 
 
-Stmt: TypeAlias = For | Store | Let | IfThenElse | Allocate | Seq
+Stmt: TypeAlias = For | Store | Prefetch | Let | IfThenElse | Allocate | Seq
 
 
 def sub_statements(s: Stmt) -> tuple[Stmt, ...]:
@@ -95,7 +108,7 @@ def sub_statements(s: Stmt) -> tuple[Stmt, ...]:
             return (then,) if orelse is None else (then, orelse)
         case Seq(body):
             return body
-        case Store():
+        case Store() | Prefetch():
             return ()
         case _:
             assert_never(s)

@@ -7,6 +7,7 @@
 * Loops have extents of at least 1, and no parallel loop is inside another.
 * A store has the dtype of its buffer. `Read` belongs to te and does not occur.
 * Only vectors of neighbours have dead lanes, and not all of them are.
+* Cache lines are asked for and stores stream in parameters only.
 * Parameters are `global` buffers and nothing else is; outputs are parameters, and only they are
   stored to. Every workspace buffer has an offset, a multiple of 64, within the workspace.
 """
@@ -39,7 +40,7 @@ from tensorc.ir.expr import (
 )
 from tensorc.ir.func import Buffer, PrimFunc
 from tensorc.ir.printer import RESERVED, print_affine, print_expr
-from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Seq, Stmt, Store
+from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Prefetch, Seq, Stmt, Store
 from tensorc.support.errors import VerifyError
 
 _FLOAT_ONLY = frozenset(
@@ -122,6 +123,10 @@ class _Scope:
                 self.loop(s)
             case Store():
                 self.store(s)
+            case Prefetch(buffer, index):
+                self.known(buffer)
+                self.affine(index)
+                self.parameter(buffer, "a cache line")
             case Let(var, value, body):
                 self.expr(value)
                 self.same(value, var, value)
@@ -162,6 +167,8 @@ class _Scope:
                 f"Expected a store to '{s.buffer.name}' of dtype '{s.buffer.dtype}', "
                 f"got '{dtype_of(s.value)}' from '{print_expr(s.value)}'."
             )
+        if s.streams:
+            self.parameter(s.buffer, "a store past the caches")
         if s.buffer.scope == "global" and s.buffer.name not in self.func.outputs:
             raise VerifyError(f"Expected stores to outputs only, got one to '{s.buffer.name}'.")
 
@@ -192,6 +199,10 @@ class _Scope:
             raise VerifyError(
                 f"Expected neighbours of '{buffer.name}' where lanes are dead, got stride {stride}."
             )
+
+    def parameter(self, buffer: Buffer, what: str) -> None:
+        if buffer.scope != "global":
+            raise VerifyError(f"Expected {what} of a parameter only, got one of '{buffer.name}'.")
 
     def known(self, buffer: Buffer) -> None:
         if self.names.get(buffer.name) != buffer:

@@ -30,6 +30,7 @@ from tensorc.ir.stmt import (
     For,
     IfThenElse,
     Let,
+    Prefetch,
     Seq,
     Stmt,
     Store,
@@ -89,7 +90,7 @@ def map_affines(node: T, f: AffineMap) -> T:
         return map_stmt(s, on_stmt, on_expr, f)
 
     mapped: Any
-    if isinstance(node, (For, Store, Let, IfThenElse, Allocate, Seq)):
+    if isinstance(node, (For, Store, Prefetch, Let, IfThenElse, Allocate, Seq)):
         mapped = on_stmt(node)
     else:
         mapped = on_expr(node)  # type: ignore[arg-type]  # T is Expr or Stmt, not either at once
@@ -140,9 +141,13 @@ def map_stmt(
 ) -> Stmt:
     """Rebuild one statement from mapped parts; itself if none of them changed."""
     match s:
-        case Store(buffer, index, value, stride, dead):
+        case Store(buffer, index, value, stride, dead, streams):
             i, v = on_affine(index), on_expr(value)
-            return s if i is index and v is value else Store(buffer, i, v, stride, dead)
+            same = i is index and v is value
+            return s if same else Store(buffer, i, v, stride, dead, streams)
+        case Prefetch(buffer, index):
+            i = on_affine(index)
+            return s if i is index else Prefetch(buffer, i)
         case For(var, start, extent, kind, body, lets):
             new, bound = on_stmt(body), _map_lets(lets, on_affine)
             same = new is body and bound is lets
@@ -222,7 +227,7 @@ def expr_affines(e: Expr) -> tuple[Affine, ...]:
 def stmt_affines(s: Stmt) -> tuple[Affine, ...]:
     """The affines directly in a statement: a store's index, conditions, the values of lets."""
     match s:
-        case Store(_, index):
+        case Store(_, index) | Prefetch(_, index):
             return (index,)
         case IfThenElse(conditions):
             return conditions

@@ -6,7 +6,7 @@ from typing import assert_never
 
 from tensorc.ir.expr import Broadcast, Call, Const, Expr, Load, Var, children
 from tensorc.ir.func import PrimFunc
-from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Seq, Stmt, Store
+from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Prefetch, Seq, Stmt, Store
 
 # Lines of loop control, of a test with its labels, and of a call of a function such as `exp`.
 _LOOP, _BRANCH, _CALL = 8, 4, 25
@@ -25,6 +25,8 @@ def _stmt(s: Stmt) -> int:
             return _LOOP + len(lets) + _stmt(body)
         case Store(_, _, value):
             return 2 + _expr(value)
+        case Prefetch():
+            return 2
         case Let(_, value, body):
             return _expr(value) + _stmt(body)
         case IfThenElse(conditions, then, orelse):

@@ -19,6 +19,7 @@ from tensorc.lower.lanes import lanes_of
 from tensorc.lower.nest import Attached, Make
 from tensorc.lower.placement import Placed, Placement, place
 from tensorc.lower.predicates import conditions_in, prune, tighten
+from tensorc.lower.prefetching import prefetches
 from tensorc.lower.register_tile import (
     MAX_VECTORS,
     fills_rows,
@@ -30,8 +31,9 @@ from tensorc.lower.sequence import sequence
 from tensorc.lower.stage_nest import StageCode, stage_nest
 from tensorc.lower.storage import View, aligned_layout, flatten, padded_rows, whole_view
 from tensorc.schedule.round_up import round_up
-from tensorc.schedule.stage import Root
+from tensorc.schedule.stage import STREAMING, Root
 from tensorc.schedule.state import State
+from tensorc.support.errors import LoweringError
 from tensorc.support.names import fresh, identifier
 from tensorc.target import Target
 from tensorc.te.op import Op, output_name
@@ -162,14 +164,14 @@ class _Builder:
         self, placed: Placed, bodies: tuple[Expr, ...], by_variable: dict[str, Leaf]
     ) -> Make:
         ranges = self.placement.ranges
-        code = self._code(placed, by_variable)
+        bodies = tuple(prune(b, ranges, ()) for b in bodies)
+        code = self._code(placed, by_variable, bodies)
         attached: dict[int, tuple[Attached, ...]] = {}
         for k, leaf in enumerate(placed.instance.leaves):
             guests = self.placement.attached.get((placed.op.name, leaf.iterator), ())
             if guests:
                 attached[k] = tuple(Attached(self.scratch[g], self.made[g]) for g in guests)
         nest = stage_nest(code, attached)
-        bodies = tuple(prune(b, ranges, ()) for b in bodies)
         blank = Scene(
             {}, (), (), parallel=False, domain=placed.domain, guards=placed.guards, values=bodies,
             conditions=conditions_in(bodies, ranges, ()),
@@ -190,7 +192,9 @@ class _Builder:
 
         return make
 
-    def _code(self, placed: Placed, by_variable: dict[str, Leaf]) -> StageCode:
+    def _code(
+        self, placed: Placed, by_variable: dict[str, Leaf], bodies: tuple[Expr, ...]
+    ) -> StageCode:
         op, placement = placed.op, self.placement
         views = [self.views[op.name, o] for o in range(len(op.dtypes))]
         values = [placed.values[a] for a in op.axes]
@@ -212,4 +216,18 @@ class _Builder:
                 Buffer(placement.fresh_name(f"{b.name}_tile"), tile.shape, b.dtype, "stack")
                 for b in buffers
             )
-        return StageCode(placed, buffers, stored, tile, tiles, placement.fresh_name)
+        ahead = prefetches(placed, bodies, placement.ranges, self.target)
+        streams = _streams(placed, buffers)
+        return StageCode(placed, buffers, stored, tile, tiles, placement.fresh_name, ahead, streams)
+
+
+def _streams(placed: Placed, buffers: tuple[Buffer, ...]) -> bool:
+    """Whether a stage is stored past the caches, as a pragma demands."""
+    stage = placed.stage
+    if not any(value for _, key, value in stage.pragmas if key == STREAMING):
+        return False
+    if any(b.scope != "global" for b in buffers):
+        raise LoweringError(
+            f"Cannot store stage '{stage.name}' past the caches: expected an output of the kernel."
+        )
+    return True

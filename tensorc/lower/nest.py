@@ -22,7 +22,7 @@ from typing import TypeAlias
 
 from tensorc.ir.affine import Affine, affine_variables, variable
 from tensorc.ir.func import Buffer
-from tensorc.ir.stmt import Allocate, For, ForKind, Stmt
+from tensorc.ir.stmt import Allocate, For, ForKind, Prefetch, Stmt
 from tensorc.lower.instance import Leaf
 from tensorc.lower.predicates import is_data, limits
 from tensorc.lower.scene import (
@@ -56,7 +56,8 @@ class Nest:
     `position` tells for each variable the loop that binds it. Loops from `serial_end` on have no
     serial loop inside; `core` is where the nest is generated in several versions. `special` maps a
     loop number to what replaces the nest from there on. `updates_from` is the first loop inside
-    which only steps of a reduction happen, so that guards may skip them.
+    which only steps of a reduction happen, so that guards may skip them. `ahead` is what each
+    iteration of a loop asks for.
     """
 
     leaves: tuple[Leaf, ...]
@@ -67,6 +68,7 @@ class Nest:
     store: Make
     special: dict[int, Special]
     attached: dict[int, tuple[Attached, ...]]
+    ahead: dict[int, tuple[Prefetch, ...]]
 
     def last(self, p: Affine) -> int:
         """The number of the innermost loop that a predicate depends on, -1 if outside all."""
@@ -81,6 +83,7 @@ def make_nest(
     tile: int | None = None,
     special: dict[int, Special] | None = None,
     attached: dict[int, tuple[Attached, ...]] | None = None,
+    ahead: dict[int, tuple[Prefetch, ...]] | None = None,
 ) -> Nest:
     """Arrange loops; `tile` is where the register tile of a reduction begins, if there is one."""
     attached = attached or {}
@@ -97,7 +100,10 @@ def make_nest(
     position = {leaf.var: k for k, leaf in enumerate(leaves)}
     position |= {name: k for k, leaf in enumerate(leaves) for name, _ in leaf.lets}
     first_update = len(leaves) if updates_from is None else updates_from
-    return Nest(leaves, position, core, serial_end, first_update, store, special or {}, attached)
+    return Nest(
+        leaves, position, core, serial_end, first_update, store, special or {}, attached,
+        ahead or {},
+    )  # fmt: skip
 
 
 def generate(nest: Nest, scene: Scene) -> Stmt | None:
@@ -337,9 +343,13 @@ def _inside(nest: Nest, i: int, scene: Scene) -> Stmt | None:
                     None if no is None else _inside(nest, i, no),
                 )
     guests = nest.attached.get(i, ())
-    if not guests:
+    ahead = nest.ahead.get(i, ())
+    if not guests and not ahead:
         return walk(nest, i + 1, scene)
     body = sequence((*(guest.make(scene) for guest in guests), walk(nest, i + 1, scene)))
+    if body is not None:
+        lines = [Prefetch(p.buffer, specialize(p.index, scene.env)) for p in ahead]
+        body = sequence((*lines, body))
     for guest in reversed(guests):
         for buffer in guest.buffers:
             body = body and Allocate(buffer, body)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from tensorc.ir.affine import Affine
 from tensorc.ir.expr import Expr, Load, Var
 from tensorc.ir.func import Buffer
-from tensorc.ir.stmt import Allocate, Let, Seq, Stmt, Store
+from tensorc.ir.stmt import Allocate, Let, Prefetch, Seq, Stmt, Store
 from tensorc.lower.instance import Leaf
 from tensorc.lower.nest import Attached, Make, Nest, Special, generate, generate_update, make_nest
 from tensorc.lower.placement import Placed
@@ -17,6 +17,7 @@ from tensorc.lower.reducing import changes_nothing, combines_in_place, replace_v
 from tensorc.lower.register_tile import Tile
 from tensorc.lower.scene import Scene, bare, final_values, specialize
 from tensorc.lower.sequence import guarded, sequence
+from tensorc.support.errors import LoweringError
 from tensorc.te.op import Reducer
 
 
@@ -24,7 +25,8 @@ from tensorc.te.op import Reducer
 class StageCode:
     """A placed stage and the elements it writes, one for each output.
 
-    With a `tile`, running values are in `tile_buffers`.
+    With a `tile`, running values are in `tile_buffers`. `ahead` is what iterations of its loops ask
+    for; with `streams` the elements go past the caches.
     """
 
     placed: Placed
@@ -33,6 +35,8 @@ class StageCode:
     tile: Tile | None
     tile_buffers: tuple[Buffer, ...]
     fresh_name: Callable[[str], str]
+    ahead: dict[int, tuple[Prefetch, ...]]
+    streams: bool
 
 
 Elements: TypeAlias = tuple[tuple[Buffer, Affine], ...]
@@ -44,7 +48,10 @@ def stage_nest(code: StageCode, attached: dict[int, tuple[Attached, ...]]) -> Ma
     reducer = code.placed.op.reducer
     leaves = code.placed.instance.leaves
     if reducer is None:
-        nest = make_nest(leaves, lambda s: _assign(elements, s), attached=attached)
+        nest = make_nest(
+            leaves, lambda s: _assign(elements, s, streams=code.streams),
+            attached=attached, ahead=code.ahead,
+        )  # fmt: skip
     else:
         nest = _reducing_nest(code, reducer, elements, attached)
     return lambda scene: generate(nest, scene)
@@ -56,6 +63,8 @@ def _reducing_nest(
     leaves = code.placed.instance.leaves
     first = _first_reduce(leaves)
     if code.tile is None:
+        if code.streams:
+            raise _refusal(code, "its elements to be written once")
         update = _updater(code, reducer)
         init = _spatial_nest(leaves[first:], lambda s: _initialise(elements, reducer, s))
 
@@ -64,9 +73,14 @@ def _reducing_nest(
 
         return make_nest(
             leaves, lambda s: update(elements, s),
-            updates_from=first, special={first: start}, attached=attached,
+            updates_from=first, special={first: start}, attached=attached, ahead=code.ahead,
         )  # fmt: skip
     return _tiled_nest(code, code.tile, reducer, elements, attached)
+
+
+def _refusal(code: StageCode, expected: str) -> LoweringError:
+    name = code.placed.stage.name
+    return LoweringError(f"Cannot store stage '{name}' past the caches: expected {expected}.")
 
 
 def _tiled_nest(
@@ -82,14 +96,17 @@ def _tiled_nest(
     registers = tuple((b, tile.index) for b in code.tile_buffers)
     inside = {k: guests for k, guests in attached.items() if k >= t}
     steps = make_nest(
-        leaves, lambda s: update(registers, s), updates_from=t, tile=t, attached=inside
-    )
+        leaves, lambda s: update(registers, s),
+        updates_from=t, tile=t, attached=inside, ahead=code.ahead,
+    )  # fmt: skip
     fresh = t <= first
+    if code.streams and not fresh:
+        raise _refusal(code, "its elements to be written once")
     if fresh:
         fill = _spatial_nest(leaves[t:], lambda s: _initialise(registers, reducer, s))
     else:
         fill = _spatial_nest(leaves[t:], lambda s: _copy(registers, elements, s))
-    drain = _spatial_nest(leaves[t:], lambda s: _copy(elements, registers, s))
+    drain = _spatial_nest(leaves[t:], lambda s: _copy(elements, registers, s, streams=code.streams))
 
     def accumulate(nest: Nest, scene: Scene) -> Stmt | None:
         if scene.skip and not fresh:
@@ -115,7 +132,7 @@ def _tiled_nest(
         special[first] = start
     return make_nest(
         leaves, lambda s: update(registers, s), updates_from=None if fresh else first, tile=t,
-        special=special, attached=attached,
+        special=special, attached=attached, ahead=code.ahead,
     )  # fmt: skip
 
 
@@ -129,9 +146,9 @@ def _spatial_nest(leaves: tuple[Leaf, ...], store: Make) -> Nest:
     return make_nest(tuple(leaf for leaf in leaves if not leaf.reduce), store)
 
 
-def _assign(elements: Elements, scene: Scene) -> Stmt:
+def _assign(elements: Elements, scene: Scene, *, streams: bool) -> Stmt:
     stores = [
-        Store(buffer, specialize(index, scene.env), value)
+        Store(buffer, specialize(index, scene.env), value, streams=streams)
         for (buffer, index), value in zip(elements, final_values(scene), strict=True)
     ]
     return _guard(scene, scene.domain, stores)
@@ -145,9 +162,10 @@ def _initialise(elements: Elements, reducer: Reducer, scene: Scene) -> Stmt:
     return _guard(scene, scene.domain, stores)
 
 
-def _copy(to: Elements, source: Elements, scene: Scene) -> Stmt:
+def _copy(to: Elements, source: Elements, scene: Scene, *, streams: bool = False) -> Stmt:
+    env = scene.env
     stores = [
-        Store(buffer, specialize(i, scene.env), Load(other, specialize(j, scene.env)))
+        Store(buffer, specialize(i, env), Load(other, specialize(j, env)), streams=streams)
         for (buffer, i), (other, j) in zip(to, source, strict=True)
     ]
     return _guard(scene, scene.domain, stores)

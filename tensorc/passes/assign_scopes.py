@@ -19,7 +19,7 @@ from typing import TypeAlias
 from tensorc.ir.affine import Affine
 from tensorc.ir.expr import Expr, Load, lanes_of
 from tensorc.ir.func import Buffer, PrimFunc
-from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Seq, Stmt, Store
+from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Prefetch, Seq, Stmt, Store
 from tensorc.ir.visit import map_expr, map_opaque, map_stmt, stmt_exprs
 from tensorc.target import Target
 
@@ -97,6 +97,8 @@ class _Survey:
             case Seq(parts):
                 for part in parts:
                     self.visit(part, depth + 1)
+            case Prefetch():
+                pass  # of parameters only
 
     def _exprs(self, s: Stmt) -> None:
         for e in stmt_exprs(s):
@@ -189,9 +191,9 @@ def _rewrite(s: Stmt, scopes: dict[int, Buffer], active: dict[str, Buffer]) -> S
             case Allocate(buffer, body):
                 new = scopes[id(x)]
                 return Allocate(new, _rewrite(body, scopes, {**active, buffer.name: new}))
-            case Store(buffer, index, value, stride, dead):
+            case Store(buffer, index, value, stride, dead, streams):
                 target = active.get(buffer.name, buffer)
-                return Store(target, on_affine(index), on_expr(value), stride, dead)
+                return Store(target, on_affine(index), on_expr(value), stride, dead, streams)
             case _:
                 return map_stmt(x, on_stmt, on_expr, on_affine)
 

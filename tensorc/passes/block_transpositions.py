@@ -20,7 +20,7 @@ from tensorc.arith.affine import substitute
 from tensorc.ir.affine import Affine, affine_variables, coefficient
 from tensorc.ir.expr import Expr, Load, Select, Where, children
 from tensorc.ir.func import PrimFunc
-from tensorc.ir.stmt import For, ForKind, Seq, Stmt, Store
+from tensorc.ir.stmt import For, ForKind, Prefetch, Seq, Stmt, Store
 from tensorc.ir.visit import map_affines, rewrite_stmt, walk_exprs, walk_stmt
 from tensorc.target import Target
 
@@ -77,7 +77,7 @@ def _stores(s: Stmt) -> Iterator[Store]:
     """The stores of a nest of loops; none if there is anything else in it."""
     inner = list(walk_stmt(s))
     simple = all(
-        isinstance(x, (Seq, Store))
+        isinstance(x, (Seq, Store, Prefetch))
         or (isinstance(x, For) and x.kind is not ForKind.PARALLEL and not x.lets)
         for x in inner
     )
@@ -113,6 +113,8 @@ def _inwards(s: Stmt, var: str, start: int, size: int) -> Stmt:
     match s:
         case Seq(parts):
             return Seq(tuple(_inwards(part, var, start, size) for part in parts))
+        case Prefetch(_, index) if var not in affine_variables(index):
+            return s
         case For(_, _, _, _, body):  # a block is long enough to be the only one that is unrolled
             return replace(s, kind=ForKind.SERIAL, body=_inwards(body, var, start, size))
         case _:

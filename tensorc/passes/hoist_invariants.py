@@ -29,7 +29,7 @@ from tensorc.ir.expr import (
     lanes_of,
 )
 from tensorc.ir.func import PrimFunc
-from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Seq, Stmt, Store
+from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Prefetch, Seq, Stmt, Store
 from tensorc.ir.visit import expr_affines, map_stmt, rewrite_expr, walk_expr, walk_exprs, walk_stmt
 from tensorc.support.names import fresh
 from tensorc.target import Target
@@ -176,5 +176,5 @@ def _sure_values(s: Stmt) -> Iterator[Expr]:
         case Seq(parts):
             for part in parts:
                 yield from _sure_values(part)
-        case IfThenElse():
+        case IfThenElse() | Prefetch():
             return

@@ -21,7 +21,7 @@ from tensorc.arith.affine import substitute
 from tensorc.ir.affine import Affine, variable
 from tensorc.ir.expr import Cast, Expr, Index, Load
 from tensorc.ir.func import PrimFunc
-from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Seq, Stmt, Store
+from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Prefetch, Seq, Stmt, Store
 from tensorc.ir.visit import map_affines, walk_exprs, walk_stmt
 from tensorc.passes.assign_scopes import MAX_LOCAL_VECTORS
 from tensorc.passes.reduce_lanes import reduce_lanes, reduced_term
@@ -93,7 +93,7 @@ class _Vectorizing:
             case Let(data, value, body):
                 new = self.visit(body, env, rows)
                 return s if new is body else Let(data, value, new)
-            case Store():
+            case Store() | Prefetch():
                 return s
 
     def _vectorize(self, loop: For, env: Ranges, rows: Rows) -> Stmt:

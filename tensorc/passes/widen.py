@@ -27,7 +27,7 @@ from tensorc.ir.expr import (
     lanes_of,
 )
 from tensorc.ir.func import Buffer
-from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Seq, Stmt, Store
+from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Prefetch, Seq, Stmt, Store
 from tensorc.ir.visit import walk_expr
 from tensorc.passes.spare_lanes import Row
 
@@ -66,13 +66,15 @@ class Widening:
             NoVectorForm: if there is none.
         """
         match s:
-            case Store(buffer, index, value, _):
+            case Store(buffer, index, value, streams=streams):
                 position, stride = self.split(index)
                 if stride == 0 or lanes_of(value) > 1:
                     raise NoVectorForm
                 wide = self.spread(self.expression(value))
                 dead = self._dead(buffer, position, stride, stores=True)
-                return Store(buffer, position, wide, stride, dead)
+                return Store(buffer, position, wide, stride, dead, streams)
+            case Prefetch(buffer, index):
+                return Prefetch(buffer, self.split(index)[0])
             case Seq(parts):
                 return Seq(tuple(self.statement(part) for part in parts))
             case For():

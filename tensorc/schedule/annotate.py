@@ -8,7 +8,9 @@ from tensorc.arith.sizes import Size
 from tensorc.schedule.lookup import find_iterator, find_stage, quoted
 from tensorc.schedule.stage import (
     BLOCKS,
+    MAX_AHEAD,
     PRAGMAS,
+    PREFETCH,
     THREADS,
     Annotation,
     IterKind,
@@ -73,6 +75,8 @@ def pragma(state: State, name: str, iterator: str, key: str, value: int) -> Stat
         raise ScheduleError(f"Cannot {deed}: expected one of {quoted(PRAGMAS)}, got '{key}'.")
     if value < 0:
         raise ScheduleError(f"Cannot {deed}: expected a value of at least 0, got {value}.")
+    if key == PREFETCH and value > MAX_AHEAD:
+        raise ScheduleError(f"Cannot {deed}: expected at most {MAX_AHEAD}, got {value}.")
     others = tuple(p for p in stage.pragmas if p[:2] != (iterator, key))
     return state.with_stage(replace(stage, pragmas=(*others, (iterator, key, value))))
 

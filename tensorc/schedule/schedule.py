@@ -268,7 +268,10 @@ class Schedule:
                 at most `value` steps; `vector_reduction`, with 1, lets the innermost loop of a
                 reduction combine its terms in any order, and so in the lanes of vectors;
                 `loop_strength_reduction`, with 0, keeps LLVM from replacing the index arithmetic of
-                the whole kernel by addresses that run along, for which registers may be missing.
+                the whole kernel by addresses that run along, for which registers may be missing;
+                `prefetch` asks, in each iteration, for the cache lines of inputs that the stage
+                reads `value` iterations later; `streaming_stores`, with 1, writes the stage, an
+                output, past the caches, where the processor can (x86, target 'llvm').
             value: A number of at least 0.
         """
         self.apply(PragmaStep(self._name(stage), _iterator_name(iterator), key, value))

@@ -117,7 +117,13 @@ VECTOR_REDUCTION = "vector_reduction"
 # Replace index arithmetic by addresses that run along, with 0 not. It holds for the whole kernel
 # that the loop is in, since code generators know no smaller unit.
 STRENGTH_REDUCTION = "loop_strength_reduction"
-PRAGMAS = (AUTO_UNROLL, VECTOR_REDUCTION, STRENGTH_REDUCTION)
+# In each iteration ask for the cache lines of inputs that are read so many iterations later.
+PREFETCH = "prefetch"
+# With 1, store the stage, an output of the kernel, past the caches.
+STREAMING = "streaming_stores"
+PRAGMAS = (AUTO_UNROLL, VECTOR_REDUCTION, STRENGTH_REDUCTION, PREFETCH, STREAMING)
+# The address that far ahead of any element is a number of 64 bits.
+MAX_AHEAD = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)

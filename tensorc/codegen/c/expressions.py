@@ -108,6 +108,11 @@ class ExprWriter:
         """The address of an element."""
         return f"({self.names[buffer.name]} + {self.bare_index(index)})"
 
+    def any_address(self, buffer: Buffer, index: Affine) -> str:
+        """The address of an element that may lie outside of its buffer; integers may wrap."""
+        offset = f"{buffer.dtype.itemsize} * (uintptr_t){self.index(index)}"
+        return f"(const void *)((uintptr_t){self.names[buffer.name]} + {offset})"
+
     def element(self, buffer: Buffer, index: Affine) -> str:
         """An element."""
         return f"{self.names[buffer.name]}[{self.bare_index(index)}]"

@@ -14,7 +14,7 @@ from tensorc.codegen.c.local_buffers import Slot, slots_of
 from tensorc.codegen.c.types import SCALARS, memory_element, register_element
 from tensorc.ir.affine import Affine
 from tensorc.ir.func import Buffer, PrimFunc
-from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Seq, Stmt, Store
+from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Prefetch, Seq, Stmt, Store
 from tensorc.support.names import fresh
 
 # Words of C, and names that the generated text uses itself.
@@ -86,8 +86,10 @@ class FunctionWriter(ExprWriter):
             case Seq(parts):
                 for part in parts:
                     self.statement(part)
-            case Store():
+            case Store():  # C has no word for stores past the caches
                 self.line(self.store(s))
+            case Prefetch(buffer, index):
+                self.line(f"__builtin_prefetch({self.any_address(buffer, index)});")
             case For():
                 self.loop(s)
             case IfThenElse():

@@ -41,8 +41,11 @@ class Access:
 
         Parameters are only aligned to their elements; other buffers start at a multiple of 64.
         """
-        size = self.buffer.dtype.itemsize
         if self.buffer.scope == "global":
-            return size
-        bits = (self.bits | const) * size
+            return self.buffer.dtype.itemsize
+        return self.alignment_within(const)
+
+    def alignment_within(self, const: int) -> int:
+        """The alignment in bytes, at most 64, that an element has if its buffer has that of 64."""
+        bits = (self.bits | const) * self.buffer.dtype.itemsize
         return min(64, bits & -bits) if bits else 64

@@ -34,7 +34,7 @@ def _functions(func: PrimFunc, target: Target, declarations: set[str]) -> list[s
     params = [f"%p{i}" for i in range(len(func.params))]
     for buffer, name in zip(func.params, params, strict=True):
         writer.base[buffer.name] = name
-    writer.statement(func.body)
+    writer.whole(func.body)
     signature = ", ".join(f"ptr noalias {name}" for name in (*params, "%workspace", "%scratch"))
     body = writer.function(f'define internal void @"{func.name}.body"({signature}) #0')
     declarations |= module.declarations

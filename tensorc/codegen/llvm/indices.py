@@ -22,7 +22,7 @@ from tensorc.codegen.llvm.writer import Module, Writer
 from tensorc.ir.affine import Affine, Atom, FloorDiv, FloorMod, Opaque
 from tensorc.ir.expr import Expr, Load
 from tensorc.ir.func import Buffer
-from tensorc.ir.stmt import Store
+from tensorc.ir.stmt import Prefetch, Store
 
 Terms: TypeAlias = list[tuple[str, int]]
 
@@ -35,9 +35,10 @@ class IndexWriter(Writer, ABC):
         level: The scope of an SSA name that occurs in indices.
         ranges: Lowest and highest value of such a name.
         base: Pointer to the first element, by buffer name.
+        streams: Whether something was stored past the caches.
     """
 
-    __slots__ = ("base", "index", "level", "ranges")
+    __slots__ = ("base", "index", "level", "ranges", "streams")
 
     def __init__(self, module: Module) -> None:
         super().__init__(module)
@@ -45,6 +46,7 @@ class IndexWriter(Writer, ABC):
         self.level: dict[str, int] = {}
         self.ranges: dict[str, tuple[int, int]] = {}
         self.base: dict[str, str] = {}
+        self.streams = False
 
     @abstractmethod
     def opaque(self, value: Expr) -> str:
@@ -166,7 +168,7 @@ class IndexWriter(Writer, ABC):
             cache[key] = self.op_at(level, f"add nsw i64 {total}, {const}")
         return cache[key]
 
-    def access(self, e: Load | Store, lanes: int) -> tuple[Access, int]:
+    def access(self, e: Load | Store | Prefetch, lanes: int) -> tuple[Access, int]:
         """What a load or store of so many lanes accesses, and its constant part now."""
         known = self.scopes[-1].accesses.get(id(e))
         if known is None:
@@ -189,7 +191,7 @@ class IndexWriter(Writer, ABC):
             access.places[const] = known
         return known
 
-    def _access(self, e: Load | Store, lanes: int) -> Access:
+    def _access(self, e: Load | Store | Prefetch, lanes: int) -> Access:
         """Settle the position of a load or store; remember it while its open part stays."""
         buffer, affine = e.buffer, e.index
         index = self.index

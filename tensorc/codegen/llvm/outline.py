@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tensorc.codegen.llvm.writer import Module
 from tensorc.ir.affine import affine_variables
 from tensorc.ir.expr import Load, Var
-from tensorc.ir.stmt import Stmt, Store
+from tensorc.ir.stmt import Prefetch, Stmt, Store
 from tensorc.ir.visit import expr_affines, stmt_affines, stmt_exprs, walk_stmt
 
 
@@ -36,7 +36,7 @@ def used_names(s: Stmt) -> UsedNames:
     data: dict[Var, None] = {}
     for part in walk_stmt(s):
         affines = list(stmt_affines(part))
-        if isinstance(part, Store):
+        if isinstance(part, Store | Prefetch):
             buffers[part.buffer.name] = None
         for e in stmt_exprs(part):
             affines.extend(expr_affines(e))

@@ -14,6 +14,14 @@ from tensorc.codegen.llvm.expressions import ExpressionWriter
 from tensorc.codegen.llvm.outline import LiveIn, body_header, struct_of, task, used_names
 from tensorc.codegen.llvm.partial import store_live
 from tensorc.codegen.llvm.reuse_order import Ordered, reuse_order
+from tensorc.codegen.llvm.streaming import (
+    are_aligned,
+    emit_store,
+    fence,
+    prefetch,
+    streamed,
+    without_streams,
+)
 from tensorc.codegen.llvm.traits import has_opaque
 from tensorc.codegen.llvm.transposition import (
     ColumnStore,
@@ -28,7 +36,7 @@ from tensorc.ir.affine import Affine
 from tensorc.ir.dtype import FLOAT32, compute_dtype
 from tensorc.ir.expr import Cast, Load, dtype_of, lanes_of
 from tensorc.ir.func import Buffer
-from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Seq, Stmt, Store
+from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Prefetch, Seq, Stmt, Store
 from tensorc.support.errors import CodegenError
 from tensorc.support.names import identifier
 
@@ -68,6 +76,15 @@ class FunctionWriter(ExpressionWriter):
         self._sides: dict[int, ColumnStore | None] = {}
         self._ordered: dict[int, Ordered | None] = {}
 
+    def whole(self, s: Stmt) -> None:
+        """Write the body of a kernel, twice where some of its stores go past the caches."""
+        outputs = streamed(s, self.module.target)
+        plain = without_streams(s)
+        if outputs:
+            self._branch(are_aligned(self, outputs), s, plain)
+        else:
+            self.statement(plain)
+
     def statement(self, s: Stmt) -> None:
         """Write a statement.
 
@@ -77,6 +94,8 @@ class FunctionWriter(ExpressionWriter):
         match s:
             case Store():
                 self._store(s)
+            case Prefetch():
+                prefetch(self, s)
             case For():
                 self._for(s)
             case Seq(body):
@@ -96,6 +115,7 @@ class FunctionWriter(ExpressionWriter):
 
     def function(self, header: str) -> str:
         """The text of the function, which returns nothing."""
+        fence(self)
         allocas = [text for _, text in self.allocas.values()]
         lines = flatten(self.scopes[0].lines, [])
         return "\n".join([f"{header} {{", "entry:", *allocas, *lines, "  ret void", "}", ""])
@@ -118,7 +138,7 @@ class FunctionWriter(ExpressionWriter):
             if lanes > 1 and stride == -1:
                 const -= lanes - 1
                 x = self.reverse(x, of, lanes)
-            self.lines.append(f"  store {of} {x}, {self.place(access, const)}")
+            emit_store(self, s, access, const, of, x)
         self._forget(buffer)
 
     def _forget(self, buffer: Buffer) -> None:

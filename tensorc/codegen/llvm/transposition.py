@@ -17,6 +17,7 @@ from itertools import product
 from tensorc.codegen.llvm.access import Access
 from tensorc.codegen.llvm.casts import from_memory
 from tensorc.codegen.llvm.expressions import ExpressionWriter
+from tensorc.codegen.llvm.streaming import emit_store
 from tensorc.codegen.llvm.types import memory_type, vector
 from tensorc.ir.affine import coefficient
 from tensorc.ir.expr import Expr, Load, lanes_of
@@ -137,7 +138,7 @@ def _store_block(
         elif count < lanes:
             picks = ", ".join(f"i32 {first + k}" for k in range(count))
             x = writer.op(f"shufflevector {of} {x}, {of} {_POISON}, {mask} <{picks}>")
-        writer.emit(f"store {part} {x}, {writer.place(access, const + lane * s.stride)}")
+        emit_store(writer, s, access, const + lane * s.stride, part, x)
 
 
 def _transposed(
