@@ -68,8 +68,8 @@ class _Lines:
         self.var = leaf.var
         self.line_bytes = line_bytes
         self.starts: dict[_Group, set[int]] = {}
-        if leaf.kind not in (ForKind.SERIAL, ForKind.PARALLEL):
-            raise self.refusal("a serial or parallel loop", leaf.kind.value)
+        if leaf.kind is ForKind.VECTORIZED:
+            raise self.refusal("a loop around vectors", leaf.kind.value)
 
     def refusal(self, expected: str, got: str) -> LoweringError:
         return LoweringError(f"Cannot {self.deed}: expected {expected}, got '{got}'.")
