@@ -117,6 +117,12 @@ class Target:
         """Whether programs run as blocks of threads."""
         return self.kind in GPU_KINDS
 
+    @property
+    def has_streaming_stores(self) -> bool:
+        """Whether generated code can store past the caches: LLVM's can, on x86."""
+        x86 = any(name.startswith(("sse", "avx")) for name in self.features)
+        return x86 and self.kind == "llvm"
+
     def lanes(self, bits: int) -> int:
         """Return how many values of `bits` bits a vector holds, at least 1."""
         return max(1, self.vector_bytes * 8 // bits)

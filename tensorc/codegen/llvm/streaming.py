@@ -17,12 +17,14 @@ from tensorc.target import Target
 
 # What the outputs of a body with streaming stores are aligned to.
 ALIGNMENT: Final = 64
+# Of shorter vectors and of single elements, few instructions go past the caches.
+_LEAST_BYTES: Final = 16
 _FENCE: Final = "void @llvm.x86.sse.sfence()"
 
 
 def streamed(s: Stmt, target: Target) -> tuple[str, ...]:
-    """The buffers that a statement writes past the caches, where the target can: x86 does."""
-    if not any(name.startswith(("sse", "avx")) for name in target.features):
+    """The buffers that a statement writes past the caches, where the target can."""
+    if not target.has_streaming_stores:
         return ()
     stores = (x for x in walk_stmt(s) if isinstance(x, Store) and x.streams)
     return tuple(dict.fromkeys(x.buffer.name for x in stores))
@@ -52,8 +54,8 @@ def are_aligned(w: IndexWriter, buffers: tuple[str, ...]) -> str:
 def emit_store(w: IndexWriter, s: Store, access: Access, const: int, of: str, x: str) -> None:
     """Store neighbours, a value of type `of` in memory form, past the caches if it streams."""
     place = w.place(access, const)
-    align = access.alignment_within(const)
-    if s.streams and align >= _nbytes(s, of):
+    align, nbytes = access.alignment_within(const), _nbytes(s, of)
+    if s.streams and _LEAST_BYTES <= nbytes <= align:
         w.module.declarations.add("!0 = !{i32 1}")
         pointer = place.partition(",")[0]
         w.emit(f"store {of} {x}, {pointer}, align {align}, !nontemporal !0")
@@ -63,9 +65,9 @@ def emit_store(w: IndexWriter, s: Store, access: Access, const: int, of: str, x:
 
 
 def _nbytes(s: Store, of: str) -> int:
-    """The length of a vector type such as `<16 x float>`; out of reach for anything else."""
-    count = of.removeprefix("<").partition(" x ")[0]
-    return int(count) * s.buffer.dtype.itemsize if of.startswith("<") else ALIGNMENT + 1
+    """The length of a type such as `<16 x float>` or `float`."""
+    count = of.removeprefix("<").partition(" x ")[0] if of.startswith("<") else "1"
+    return int(count) * s.buffer.dtype.itemsize
 
 
 def fence(w: IndexWriter) -> None:
