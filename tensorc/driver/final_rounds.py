@@ -15,11 +15,14 @@ from tensorc.schedule.steps import PragmaStep
 from tensorc.search.finals import FinalOptions, Finals
 from tensorc.search.tuner import Search
 from tensorc.space.features.program import program_features
+from tensorc.space.hints import hints
 
 # The fastest few are measured again at the end: the minimum of hundreds of noisy figures flatters.
 FINALISTS: Final = 4
+# So many of them take part with hints to the memory system, of which there are two at most.
+_HINTED: Final = 2
 # Each of them with two ways of generating code, and the default schedule.
-CONTESTANTS: Final = 2 * FINALISTS + 1
+CONTESTANTS: Final = 2 * FINALISTS + 2 * _HINTED + 1
 # The default schedule is left out of them if it is so many times slower than the best.
 _HOPELESS: Final = 2.0
 # How many are built however long it takes.
@@ -36,6 +39,7 @@ class FinalRounds:
         measure: Measures finalists.
         build: Builds them; what it yields says that one more is built.
         naive_seconds: Seconds of the default schedule.
+        hints: Whether the fastest take part with hints to the memory system, too.
     """
 
     problem: Problem
@@ -43,6 +47,7 @@ class FinalRounds:
     measure: Watched
     build: Callable[[Sequence[MeasureInput]], Iterable[object]]
     naive_seconds: float
+    hints: bool = True
 
     def winner(self, seconds: float) -> tuple[MeasureInput, float]:
         """Return the winner and its latency.
@@ -93,15 +98,21 @@ class FinalRounds:
         """
         best, default = self.search.best, self.naive_seconds
         competes = best is None or default < _HOPELESS * (best.latency or default)
-        for trial in self.search.fastest(FINALISTS):
+        for rank, trial in enumerate(self.search.fastest(FINALISTS)):
             if competes and default < (trial.latency or default):
                 yield self.problem.default_candidate()
                 competes = False
             yield trial.steps
+            if self.hints and rank < _HINTED:
+                yield from self._hinted(trial.steps)
             if self.problem.task.target.kind == "llvm":
                 yield from self._without_strength_reduction(trial.steps)
         if competes:
             yield self.problem.default_candidate()
+
+    def _hinted(self, candidate: MeasureInput) -> Iterator[MeasureInput]:
+        for steps in hints(self.problem.state(candidate), self.problem.task.target):
+            yield replace(candidate, steps=(*candidate.steps, *steps))
 
     def _without_strength_reduction(self, candidate: MeasureInput) -> Iterator[MeasureInput]:
         state = self.problem.state(candidate)

@@ -191,7 +191,8 @@ def tune(
         search.run()
         seconds = max(FINAL_SHARE * (time.monotonic() - begun), FINAL_SECONDS)
         final = Watched(tools.thorough, records, is_final=True)
-        rounds = FinalRounds(problem, search, final, tools.build, tasks[0].naive_seconds)
+        hints, naive_seconds = rules != "ansor", tasks[0].naive_seconds
+        rounds = FinalRounds(problem, search, final, tools.build, naive_seconds, hints)
         best, latency = rounds.winner(seconds)
     winner = problem.definition(best)
     return TuneResult(
