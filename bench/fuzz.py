@@ -46,7 +46,7 @@ from tensorc.support.options import VERIFY
 from tensorc.target import Target
 from tensorc.te.dag import ComputeDAG
 from tests.fuzz.examples import Example, random_example
-from tests.fuzz.schedules import random_state
+from tests.fuzz.schedules import hinted, random_state
 
 Array = NDArray[Any]
 
@@ -176,10 +176,11 @@ def draw(seed: int) -> Subject:
     state = random_state(dag, target, r, sorted(constants))
     if r.random() < 0.3:
         state = stored(dag, state)
-    return Subject(
+    subject = Subject(
         example, state, target, r.randint(1, 3), r.choice((None, None, 0, 1, 3)), constants,
         r.choice((_STACK_BYTES, _STACK_BYTES, 512, 64, 0)),
     )  # fmt: skip
+    return replace(subject, state=hinted(state, target, r)) if r.random() < 0.5 else subject
 
 
 def stored(dag: ComputeDAG, state: State) -> State:

@@ -30,7 +30,7 @@ from tensorc.ir.expr import (
     Where,
 )
 from tensorc.ir.func import Buffer, PrimFunc
-from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Seq, Stmt, Store
+from tensorc.ir.stmt import Allocate, For, ForKind, IfThenElse, Let, Prefetch, Seq, Stmt, Store
 
 LANES = (1, 1, 2, 4, 8)
 SIZE = 96
@@ -199,6 +199,9 @@ class Generator:
             case 5 | 6:
                 parts = tuple(self.stmt(depth - 1) for _ in range(self.rng.choice((0, 2, 2, 3))))
                 return Seq(parts)
+            case _ if self.rng.random() < 0.1:
+                params = [b for b in self.buffers if b.scope == "global"]
+                return Prefetch(self.rng.choice(params), self.affine() * 100)
             case _:
                 return self.store()
 
@@ -248,7 +251,8 @@ class Generator:
         dead = self.dead(lanes, stride)
         index = self.position(buffer.size, (lanes - dead - 1) * stride + 1)
         value = self.expr(buffer.dtype, lanes, self.rng.randint(0, 3))
-        return Store(buffer, index, value, stride, dead)
+        streams = buffer.scope == "global" and self.rng.random() < 0.2
+        return Store(buffer, index, value, stride, dead, streams)
 
 
 def random_func(rng: Random, dtypes: tuple[DType, ...] = ALL_DTYPES, depth: int = 5) -> PrimFunc:

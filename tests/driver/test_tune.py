@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import tensorc
+from tensorc import te
 from tensorc.driver.final_rounds import FINALISTS
 from tensorc.measure.records import Database
 from tensorc.measure.result import ErrorKind, MeasureResult
-from tensorc.schedule.stage import STRENGTH_REDUCTION
+from tensorc.schedule.stage import STREAMING, STRENGTH_REDUCTION
 from tensorc.schedule.steps import PragmaStep
 from tensorc.search.evolution import EvolutionOptions
 from tensorc.search.pretrained import estimates
@@ -109,6 +110,27 @@ def test_the_fastest_compete_with_and_without_strength_reduction():
     twins = [steps for steps in finals if steps and is_without(steps[-1])]
     assert len(set(twins)) == FINALISTS
     assert {steps[:-1] for steps in twins} <= set(finals)
+
+
+def doubled():
+    x = te.placeholder((64, 96), name="x")
+    return [x, te.compute((64, 96), lambda i, j: x[i, j] * 2.0, name="y")]
+
+
+@pytest.mark.parametrize(("rules", "streams"), [("default", True), ("ansor", False)])
+def test_the_fastest_compete_with_hints_to_the_memory_system(rules, streams):
+    machine = FakeMachine()
+    small = Target("llvm", num_cores=1, features=("avx",), l2_bytes=1 << 10, l3_bytes=1 << 12)
+    settings = {"trials": 20, "evolution": SMALL, "measure": machine, "rules": rules}
+    tensorc.tune(doubled(), small, **settings)
+    hinted = [steps for steps in machine.seen if steps and is_streaming(steps[-1])]
+    assert bool(hinted) is streams
+    assert not set(hinted) & set(machine.seen[:20])
+    assert {steps[:-1] for steps in hinted} <= set(machine.seen[:20])
+
+
+def is_streaming(step) -> bool:
+    return isinstance(step, PragmaStep) and step.pragma == STREAMING
 
 
 def test_the_code_generator_that_won_is_that_of_the_result_and_of_the_record(tmp_path):

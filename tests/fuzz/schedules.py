@@ -7,13 +7,17 @@ from random import Random
 
 import numpy as np
 
-from tensorc.schedule.replay import initial_state, replay
+from tensorc.lower import lower
+from tensorc.schedule.replay import apply_step, initial_state, replay
+from tensorc.schedule.stage import MAX_AHEAD, PREFETCH, STREAMING
 from tensorc.schedule.state import State
+from tensorc.schedule.steps import PragmaStep
 from tensorc.space.default_schedule import default_schedule
 from tensorc.space.rules.add_rfactor import AddRfactor
 from tensorc.space.sketch import generate_sketches
 from tensorc.space.space import Space
 from tensorc.space.task import SearchTask
+from tensorc.support.errors import LoweringError
 from tensorc.target import Target
 from tensorc.te import ComputeDAG
 from tests.lower.fuzz import more_steps
@@ -34,6 +38,21 @@ def random_state(
         return default_schedule(dag, target)
     state = sampled(SearchTask(dag, target, tuple(constants)), r)
     return state if kind < 0.85 else more_steps(state, r, r.randint(1, MOST_STEPS // 2))
+
+
+def hinted(state: State, target: Target, r: Random) -> State:
+    """The schedule with prefetches and stores past the caches wherever they make sense."""
+    for name, stage in state.stages.items():
+        for iterator in stage.names():
+            key, value = r.choice(((PREFETCH, r.choice((1, 7, MAX_AHEAD))), (STREAMING, 1)))
+            step = PragmaStep(name, iterator, key, value)
+            try:
+                new = apply_step(state, step)
+                lower(new, target)
+            except LoweringError:
+                continue
+            state = new
+    return state
 
 
 def sampled(task: SearchTask, r: Random) -> State:

@@ -68,7 +68,10 @@ def test_a_later_pragma_replaces_an_earlier_one(s: Schedule) -> None:
 
 
 def test_an_unknown_pragma_is_refused_with_those_there_are(s: Schedule) -> None:
-    known = "'auto_unroll_max_step', 'vector_reduction', 'loop_strength_reduction'"
+    known = (
+        "'auto_unroll_max_step', 'vector_reduction', 'loop_strength_reduction', 'prefetch', "
+        "'streaming_stores'"
+    )
     with pytest.raises(ScheduleError, match=f"expected one of {known}, got 'auto_unrol'"):
         s.pragma("C", "i", "auto_unrol", 16)
 
@@ -76,6 +79,11 @@ def test_an_unknown_pragma_is_refused_with_those_there_are(s: Schedule) -> None:
 def test_a_negative_pragma_is_refused(s: Schedule) -> None:
     with pytest.raises(ScheduleError, match="expected a value of at least 0, got -1"):
         s.pragma("C", "i", "auto_unroll_max_step", -1)
+
+
+def test_a_prefetch_further_ahead_than_addresses_reach_is_refused(s: Schedule) -> None:
+    with pytest.raises(ScheduleError, match=r"'prefetch' to 'i' .* at most 1048576, got 1048577"):
+        s.pragma("C", "i", "prefetch", (1 << 20) + 1)
 
 
 def test_alignment_is_of_a_spatial_axis(s: Schedule) -> None:

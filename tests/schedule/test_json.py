@@ -51,6 +51,8 @@ def caches(s: Schedule) -> None:
 
 def storage(s: Schedule) -> None:
     s.pragma("D", "i", "auto_unroll_max_step", 64)
+    s.pragma("D", "i", "prefetch", 4)
+    s.pragma("D", "i", "streaming_stores", 1)
     s.storage_align("C", "i", 8, 4)
 
 

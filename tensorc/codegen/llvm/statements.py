@@ -78,12 +78,13 @@ class FunctionWriter(ExpressionWriter):
 
     def whole(self, s: Stmt) -> None:
         """Write the body of a kernel, twice where some of its stores go past the caches."""
-        outputs = streamed(s, self.module.target)
-        plain = without_streams(s)
-        if outputs:
-            self._branch(are_aligned(self, outputs), s, plain)
+        outputs = streamed(s)
+        if not outputs:
+            self.statement(s)
+        elif self.module.target.has_streaming_stores:
+            self._branch(are_aligned(self, outputs), s, without_streams(s))
         else:
-            self.statement(plain)
+            self.statement(without_streams(s))
 
     def statement(self, s: Stmt) -> None:
         """Write a statement.

@@ -13,7 +13,6 @@ from tensorc.codegen.llvm.access import Access
 from tensorc.codegen.llvm.indices import IndexWriter
 from tensorc.ir.stmt import Prefetch, Stmt, Store
 from tensorc.ir.visit import rewrite_stmt, walk_stmt
-from tensorc.target import Target
 
 # What the outputs of a body with streaming stores are aligned to.
 ALIGNMENT: Final = 64
@@ -22,10 +21,8 @@ _LEAST_BYTES: Final = 16
 _FENCE: Final = "void @llvm.x86.sse.sfence()"
 
 
-def streamed(s: Stmt, target: Target) -> tuple[str, ...]:
-    """The buffers that a statement writes past the caches, where the target can."""
-    if not target.has_streaming_stores:
-        return ()
+def streamed(s: Stmt) -> tuple[str, ...]:
+    """The buffers that a statement writes past the caches."""
     stores = (x for x in walk_stmt(s) if isinstance(x, Store) and x.streams)
     return tuple(dict.fromkeys(x.buffer.name for x in stores))
 
