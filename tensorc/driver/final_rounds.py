@@ -94,7 +94,8 @@ class FinalRounds:
     def _contestants(self) -> Iterator[MeasureInput]:
         """The fastest few, and the default schedule unless it is hopelessly slow; fastest first.
 
-        For LLVM each of the fastest takes part as it is and without strength reduction.
+        For LLVM each of the fastest takes part as it is and without strength reduction, the first
+        ones with hints to the memory system.
         """
         best, default = self.search.best, self.naive_seconds
         competes = best is None or default < _HOPELESS * (best.latency or default)
