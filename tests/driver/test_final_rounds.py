@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from tensorc.driver.candidates import RunRecords, Watched
-from tensorc.driver.final_rounds import CONTESTANTS, FINALISTS, FinalRounds
+from tensorc.driver.final_rounds import FINALISTS, FinalRounds
 from tensorc.driver.problem import Problem
 from tensorc.measure.result import ErrorKind, MeasureInput, MeasureResult
 from tensorc.schedule.steps import SplitStep
@@ -72,8 +72,8 @@ def splits(candidates: Sequence[MeasureInput]) -> list[int]:
 
 def test_all_are_built_before_the_first_is_measured(factory: Factory):
     problem = held(factory, 10, 1.5e-3)
-    assert len(factory.built) == CONTESTANTS == 2 * FINALISTS + 1
-    assert factory.measured[:CONTESTANTS] == factory.built
+    assert len(factory.built) == 2 * FINALISTS + 1  # none has a large output
+    assert factory.measured[: len(factory.built)] == factory.built
     assert problem.default_candidate() in factory.built
 
 
