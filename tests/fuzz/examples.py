@@ -16,6 +16,7 @@ from tensorc import te
 from tensorc.te import ComputeDAG, Tensor
 from tensorc.te.tensor import ComputeOp
 from tests.fuzz import chains
+from tests.fuzz.layouts import layouts
 from tests.fuzz.programs import random_program
 from tests.fuzz.suite import suite_case
 from tests.fuzz.transforms import transforms
@@ -70,8 +71,10 @@ def random_example(r: Random) -> Example:
         tolerances = tuple((0.0, 4 * error) for error in program.errors)
         dag = ComputeDAG.from_tensors(program.tensors)
         return Example(dag, program.inputs, tuple(program.expected()), tolerances)
-    if share < 0.85:
+    if share < 0.77:
         return _by_definition(r.choice(PROGRAMS)(r), r)
+    if share < 0.85:
+        return _by_definition(layouts(r), r)
     if share < 0.9:
         return _by_definition(narrow(r), r)
     others = (_suite, _suite, _special_values, _divisions, _blocks, _blocks, _chains)
