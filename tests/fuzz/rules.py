@@ -17,7 +17,8 @@ from unittest.mock import patch
 from bench.fuzz import Subject, draw
 from tensorc.schedule.steps import Step
 from tensorc.space.rules.rule_sets import RULE_SETS
-from tensorc.space.sketch import Sketch
+from tensorc.space.sketch import Sketch, generate_sketches
+from tensorc.space.task import SearchTask
 from tests.fuzz import schedules
 
 NAMES = tuple(type(rule).__name__ for rule in RULE_SETS["default"].cpu)
@@ -49,6 +50,20 @@ def traced(seed: int) -> tuple[Subject, frozenset[str]]:
         subject = draw(seed)
     steps = sketches[0].steps if sketches else ()
     return subject, frozenset(name for name, begin in made if steps[: len(begin)] == begin)
+
+
+def reachable(seed: int) -> frozenset[str]:
+    """The names of the rules that any sketch of a seed's program is made by."""
+    subject = draw(seed)
+    made: list[tuple[str, tuple[Step, ...]]] = []
+    task = SearchTask(subject.example.dag, subject.target, tuple(sorted(subject.constants)))
+    with ExitStack() as stack:
+        for rule in {type(rule) for rule in RULE_SETS["default"].cpu}:
+            noting = _noting(rule.__name__, rule.apply, made)
+            stack.enter_context(patch.object(rule, "apply", noting))
+        sketches = generate_sketches(task)
+    ends = [sketch.steps for sketch in sketches]
+    return frozenset(n for n, begin in made if any(e[: len(begin)] == begin for e in ends))
 
 
 def _noting(
