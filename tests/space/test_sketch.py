@@ -257,6 +257,33 @@ def test_default_rules_pack_what_vectors_would_gather() -> None:
         assert step.layout.order == (0, 1, 2)
 
 
+@pytest.mark.parametrize("is_sum", [False, True])
+def test_default_rules_pack_what_is_computed_where_vectors_would_gather(is_sum: bool) -> None:
+    a, b, d = (te.placeholder((256, 256), name=name) for name in "ABD")
+    k, m = te.reduce_axis((0, 256), name="k"), te.reduce_axis((0, 256), name="m")
+    scaled = te.compute((256, 256), lambda j, k: b[j, k] * 0.125, name="E")
+    made = te.compute((256, 256), lambda j, k: te.sum(b[j, m] * d[m, k], axis=m), name="E")
+    rows = made if is_sum else scaled
+    product = te.compute((256, 256), lambda i, j: te.sum(a[i, k] * rows[j, k], axis=k), name="C")
+    found = generate_sketches([a, b, d, product], CPU)
+    assert found
+    for sketch in found:
+        assert "E.global" in sketch.state.stages
+        assert tiled(sketch, "E") if is_sum else inlined(sketch, "E")
+
+
+def test_default_rules_leave_rows_that_are_computed_where_they_are() -> None:
+    a, b, d = (te.placeholder((512, 512), name=name) for name in "ABD")
+    tensors = [a, b, d, topi.matmul(d, topi.relu(topi.matmul(a, b)))]
+    packed = {
+        step.stage
+        for s in generate_sketches(tensors, CPU)
+        for step in s.steps
+        if isinstance(step, CacheReadStep)
+    }
+    assert packed == {"B"}
+
+
 def test_an_index_into_a_constant_stage_has_no_reader_once_that_is_inlined() -> None:
     index = te.placeholder((64,), "int32", name="I")
     halves = te.compute((1000,), lambda i: -0.5, name="Z")

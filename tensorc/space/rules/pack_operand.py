@@ -15,7 +15,7 @@ from tensorc.schedule.steps import CacheReadStep, Col, Layout
 from tensorc.space.constants import constant_ops
 from tensorc.space.decisions import Tile
 from tensorc.space.draft import Condition, Draft, Expansion
-from tensorc.space.inquiries import readers
+from tensorc.space.inquiries import is_compute, readers
 from tensorc.space.population import register_tiles, vector_tile
 from tensorc.space.task import SearchTask
 
@@ -39,7 +39,10 @@ class PackOperand:
     """
 
     def meets(self, task: SearchTask, draft: Draft, stage: str) -> Condition:
-        """Apply to inputs that one tiled stage reads again and again, in rows far apart."""
+        """Apply to what one tiled stage reads again and again, in rows far apart or across rows.
+
+        Rows that are computed are read in place: a copy gains nothing on the mean, and costs trials.
+        """
         if stage in constant_ops(task, draft.state.dag):
             panels = _constant_panels(draft, stage)
             surely = any(panel.is_vector for panel in panels)
@@ -55,10 +58,10 @@ class PackOperand:
         if panel.dimension != len(op.shape) - 1:
             return Condition.APPLY_AND_SKIP_REST  # without it every vector is gathered
         near = op.shape[-1] * op.dtype.itemsize <= _NEAR_ROWS
-        return Condition.SKIP if near else Condition.APPLY
+        return Condition.SKIP if near or is_compute(draft, stage) else Condition.APPLY
 
     def apply(self, task: SearchTask, draft: Draft, stage: str) -> Expansion:
-        """Add the copies."""
+        """Add the copies, and visit again what they are of: it may be computed in one of them."""
         if stage in constant_ops(task, draft.state.dag):
             panels = _constant_panels(draft, stage)
         else:
@@ -67,7 +70,7 @@ class PackOperand:
         for panel in panels:
             layout = _layout(draft, stage, panel)
             packed = packed.do(CacheReadStep(stage, "global", (panel.reader,), layout))
-        return [(packed, draft.before(stage))]
+        return [(packed, stage)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +84,7 @@ class _Panel:
 
 
 def _panel(draft: Draft, stage: str) -> _Panel | None:
-    """The dimension of an input that its only reader's vector axis walks, and nothing else."""
-    if stage in draft.state.stages:
-        return None
+    """The dimension that the vector axis of the only reader walks, and nothing else."""
     found = readers(draft, stage)
     panel = _panel_of(draft, stage, found[0]) if len(found) == 1 else None
     return panel if panel is not None and panel.is_vector else None
