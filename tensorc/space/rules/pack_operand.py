@@ -41,7 +41,7 @@ class PackOperand:
     def meets(self, task: SearchTask, draft: Draft, stage: str) -> Condition:
         """Apply to what one tiled stage reads again and again, in rows far apart or across rows.
 
-        Rows that are computed are read in place: a copy gains nothing on the mean, and costs trials.
+        Computed rows are read in place: to copy them gains nothing on the mean, and costs trials.
         """
         if stage in constant_ops(task, draft.state.dag):
             panels = _constant_panels(draft, stage)
