@@ -4,6 +4,7 @@ from random import Random
 
 import numpy as np
 import pytest
+from hypothesis import example as case_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -52,6 +53,8 @@ def example(seed, shift=0.0):
     case = chain_case(Random(seed))
     rng = np.random.default_rng(seed)
     inputs = [(rng.standard_normal(t.shape) + shift).astype(np.float32) for t in case.tensors[:-1]]
+    # Weights of both signs cancel, and of what is left few digits are right by any definition.
+    inputs = [np.abs(a) if t.name == "w" else a for t, a in zip(case.tensors, inputs, strict=False)]
     want = case.right(*(a.astype(np.float64) for a in inputs))
     return parted(ComputeDAG.of(case.tensors)), inputs, want
 
@@ -74,6 +77,7 @@ def test_sums_of_squares_are_taken_from_the_mean_of_a_part(golden, length):
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.0, 10.0]))
+@case_of(2000, 0.0)
 def test_both_definitions_compute_the_same(seed, shift):
     dag, inputs, want = example(seed, shift)
     assert relative_error(default_of(dag, *inputs), want) <= 2e-6
