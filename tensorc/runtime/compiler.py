@@ -19,6 +19,10 @@ FLAGS = (
     "-O2", "-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-fno-tree-vectorize",
     "-fPIC", "-shared", "-pthread",
 )  # fmt: skip
+# Left out where the compiler breaks down: GCC 12.2 does in functions of tens of nested loops, once
+# it has copied their headers.
+_CAREFUL = ("-fno-tree-ch",)
+_BROKEN_DOWN = "internal compiler error"
 # Tried in turn: not every compiler knows the processor it runs on.
 MACHINE_FLAGS = (("-march=native",), ("-mcpu=native",), ())
 
@@ -50,10 +54,13 @@ def compile_shared(sources: Sequence[Path], output: Path, *, extra: Sequence[str
     """
     compiler = find_compiler()
     files = [str(source) for source in sources]
-    rest = [*extra, *files, "-o", str(output), "-lm"]
-    command = [*compiler, *FLAGS, *_machine_flags(compiler), *rest]
+    flags = [*FLAGS, *_machine_flags(compiler), *extra]
     plain = {**os.environ, "LC_ALL": "C"}
-    done = subprocess.run(command, capture_output=True, text=True, env=plain, check=False)
+    for careful in ((), _CAREFUL):
+        command = [*compiler, *flags, *careful, *files, "-o", str(output), "-lm"]
+        done = subprocess.run(command, capture_output=True, text=True, env=plain, check=False)
+        if _BROKEN_DOWN not in done.stderr:
+            break
     if done.returncode != 0:
         raise BuildError(f"The C compiler '{compiler[0]}' refused the code: {done.stderr.strip()}")
 

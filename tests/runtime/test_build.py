@@ -289,3 +289,18 @@ for artifact in (usual, fast):
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_compiler_that_breaks_down_is_asked_for_less(tmp_path, monkeypatch):
+    compiler = tmp_path / "cc"
+    compiler.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in *-fno-tree-ch*) exec cc "$@";; esac\n'
+        'case "$*" in *" -E "*) exit 0;; esac\n'
+        "echo 'kernel.c:1:1: internal compiler error: in loopinit' >&2; exit 4\n"
+    )
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CC", str(compiler))
+    assert compile_text("int kernel(void) { return 0; }").startswith(b"\x7fELF")
+    with pytest.raises(BuildError, match="refused the code"):
+        compile_text("int kernel(")
