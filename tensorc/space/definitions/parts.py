@@ -88,8 +88,8 @@ class Parts:
 def parts_of(dag: ComputeDAG, op: Op, target: Target, nbytes: int) -> Parts | None:
     """Cut the innermost reduction into parts for which about so many bytes are read.
 
-    None if all of its terms are hardly more than that, or if neither they nor elements are
-    neighbours in memory.
+    None if all of its terms are hardly more than that, if nothing that is read moves with them, or
+    if neither they nor elements are neighbours in memory.
     """
     *outer, (axis, extent) = op.reduce_axes
     assert isinstance(extent, int)
@@ -104,6 +104,8 @@ def parts_of(dag: ComputeDAG, op: Op, target: Target, nbytes: int) -> Parts | No
         return None
     lanes = _VECTORS * target.lanes(op.dtype.bits)
     moving = {x for x in reads if axis in x.variables()}
+    if not moving:
+        return None
     terms = nbytes // sum(x.dtype.itemsize for x in moving)
     wide = lanes if along else min(lanes, size_of(op.shape[-1]))
     steps = max(terms // wide, 1)

@@ -291,6 +291,15 @@ def test_many_softmaxes_leave_room_for_other_algorithms():
     assert len(names) == 6
 
 
+def test_a_chain_whose_innermost_axis_moves_nothing_has_the_given_definition_only():
+    z = te.placeholder((64, 32), name="z")
+    axes = [[te.reduce_axis((0, n), name=a) for a, n in (("j", 64), ("k", 512))] for _ in range(2)]
+    (j1, k1), (j2, k2) = axes
+    m = te.compute((32,), lambda i: te.max(z[j1, i], axis=[j1, k1]), name="m")
+    s = te.compute((32,), lambda i: te.sum(te.exp(z[j2, i] - m[i]), axis=[j2, k2]), name="s")
+    assert not list(OnePass(least=0.0).apply(ComputeDAG.of([z, s]), 0.0, WIDE))
+
+
 def test_gpus_have_the_given_definition_only():
     gpu = Target("cuda")
     (only,) = definitions_of(softmax(1, 1 << 26), DEFINITION_RULES, 1e-5, gpu)

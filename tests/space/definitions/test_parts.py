@@ -93,3 +93,11 @@ def test_few_terms_are_not_cut_nor_those_whose_neighbours_are_neither(shape, axi
     columns = te.compute((3,), lambda i: te.max(x(i, k, *(0 for _ in shape[2:])), axis=k))
     dag = ComputeDAG.of([x, columns])
     assert parts_of(dag, dag.ops[-1], TARGET, 256) is None
+
+
+def test_terms_that_are_all_the_same_element_are_not_cut():
+    x = te.placeholder((64,), name="x")
+    k = te.reduce_axis((0, 4096), name="k")
+    repeated = te.compute((64,), lambda i: te.sum(x[i], axis=k))
+    dag = ComputeDAG.of([x, repeated])
+    assert parts_of(dag, dag.ops[-1], TARGET, 256) is None
