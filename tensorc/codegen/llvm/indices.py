@@ -35,7 +35,7 @@ class IndexWriter(Writer, ABC):
         level: The scope of an SSA name that occurs in indices.
         ranges: Lowest and highest value of such a name.
         base: Pointer to the first element, by buffer name.
-        streams: Whether something was stored past the caches.
+        streams: Whether this function stores something past the caches.
     """
 
     __slots__ = ("base", "index", "level", "ranges", "streams")

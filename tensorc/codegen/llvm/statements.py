@@ -31,7 +31,7 @@ from tensorc.codegen.llvm.transposition import (
     store_blocks,
 )
 from tensorc.codegen.llvm.types import memory_type, needs_conversion, register_type
-from tensorc.codegen.llvm.writer import Module, flatten
+from tensorc.codegen.llvm.writer import Lines, Module, flatten
 from tensorc.ir.affine import Affine
 from tensorc.ir.dtype import FLOAT32, compute_dtype
 from tensorc.ir.expr import Cast, Load, dtype_of, lanes_of
@@ -49,6 +49,7 @@ class FunctionWriter(ExpressionWriter):
         offsets: Byte offset in it of each workspace buffer.
         allocas: Instructions of the entry block, by buffer name and, for register tiles, number.
         parallel: Whether this function is the body of a parallel loop.
+        calls: Places just before the thread pool is called.
     """
 
     __slots__ = (
@@ -57,6 +58,7 @@ class FunctionWriter(ExpressionWriter):
         "_ordered",
         "_sides",
         "allocas",
+        "calls",
         "offsets",
         "parallel",
         "workspace",
@@ -70,6 +72,7 @@ class FunctionWriter(ExpressionWriter):
         self.offsets = offsets
         self.parallel = parallel
         self.allocas: dict[str, tuple[int, str]] = {}
+        self.calls: list[Lines] = []
         # By identity, since unrolled code repeats statements.
         self._lanes: dict[int, int] = {}
         self._columns: dict[int, list[Load]] = {}
@@ -81,10 +84,27 @@ class FunctionWriter(ExpressionWriter):
         outputs = streamed(s)
         if not outputs:
             self.statement(s)
-        elif self.module.target.has_streaming_stores:
-            self._branch(are_aligned(self, outputs), s, without_streams(s))
-        else:
+        elif not self.module.target.has_streaming_stores:
             self.statement(without_streams(s))
+        else:
+            self._twice(s, outputs)
+
+    def _twice(self, s: Stmt, outputs: tuple[str, ...]) -> None:
+        """Write a body for aligned outputs, then another if it stores anything past the caches.
+
+        Whether it does shows once it is written, so what decides between them is written last.
+        """
+        before, test, n = self.new_list(), self.new_list(), self.number()
+        self._side(f"T{n}", f"J{n}", before, s)
+        after, self.lines = self.lines, test
+        if self.module.streams:
+            self.emit(f"br i1 {are_aligned(self, outputs)}, label %T{n}, label %F{n}")
+        else:
+            self.emit(f"br label %T{n}")
+        self.lines = after
+        if self.module.streams:
+            self._side(f"F{n}", f"J{n}", before, without_streams(s))
+        self.label(f"J{n}")
 
     def statement(self, s: Stmt) -> None:
         """Write a statement.
@@ -116,7 +136,8 @@ class FunctionWriter(ExpressionWriter):
 
     def function(self, header: str) -> str:
         """The text of the function, which returns nothing."""
-        fence(self)
+        for place in (*self.calls, self.lines):
+            fence(self, place)
         allocas = [text for _, text in self.allocas.values()]
         lines = flatten(self.scopes[0].lines, [])
         return "\n".join([f"{header} {{", "entry:", *allocas, *lines, "  ret void", "}", ""])
@@ -139,7 +160,7 @@ class FunctionWriter(ExpressionWriter):
             if lanes > 1 and stride == -1:
                 const -= lanes - 1
                 x = self.reverse(x, of, lanes)
-            emit_store(self, s, access, const, of, x)
+            emit_store(self, s, access, const, lanes, x)
         self._forget(buffer)
 
     def _forget(self, buffer: Buffer) -> None:
@@ -258,15 +279,18 @@ class FunctionWriter(ExpressionWriter):
         before = self.new_list()
         n = self.number()
         self.emit(f"br i1 {test}, label %T{n}, label %{'J' if orelse is None else 'F'}{n}")
-        for tag, side in (("T", then), ("F", orelse)):
-            if side is None:
-                continue
-            self.label(f"{tag}{n}")
-            self.open_scope(before)
-            self.statement(side)
-            self.close_scope()
-            self.emit(f"br label %J{n}")
+        self._side(f"T{n}", f"J{n}", before, then)
+        if orelse is not None:
+            self._side(f"F{n}", f"J{n}", before, orelse)
         self.label(f"J{n}")
+
+    def _side(self, label: str, joined: str, before: Lines, s: Stmt) -> None:
+        """One side of a branch, as a block of its own."""
+        self.label(label)
+        self.open_scope(before)
+        self.statement(s)
+        self.close_scope()
+        self.emit(f"br label %{joined}")
 
     def _allocate(self, buffer: Buffer) -> None:
         """Give a buffer its address; what was known of one of the same name is forgotten."""
@@ -326,6 +350,7 @@ class FunctionWriter(ExpressionWriter):
             at = self.op(f"getelementptr {struct}, ptr {context}, i64 0, i32 {field}")
             self.emit(f"store {x.of} {x.value}, ptr {at}")
         module.declarations.add("declare void @tensorc_parallel_for(ptr, ptr, i64)")
+        self.calls.append(self.new_list())
         task_name = f'@"{module.name}.task{number}"'
         self.emit(
             f"call void @tensorc_parallel_for(ptr {task_name}, ptr {context}, i64 {s.extent})"

@@ -2,7 +2,8 @@
 
 A vector goes past the caches only if it starts at a multiple of its length. Parameters are aligned
 to their elements only, so a kernel with such stores has two bodies and looks at the addresses of
-its outputs first. Other threads see such stores in order only after a fence.
+its outputs first. Other threads see such stores in order only after a fence: there is one before
+a parallel loop begins, and where a function ends.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import Final
 
 from tensorc.codegen.llvm.access import Access
 from tensorc.codegen.llvm.indices import IndexWriter
+from tensorc.codegen.llvm.types import memory_type
+from tensorc.codegen.llvm.writer import Lines
 from tensorc.ir.stmt import Prefetch, Stmt, Store
 from tensorc.ir.visit import rewrite_stmt, walk_stmt
 
@@ -48,30 +51,24 @@ def are_aligned(w: IndexWriter, buffers: tuple[str, ...]) -> str:
     return w.op(f"icmp eq i64 {rest}, 0")
 
 
-def emit_store(w: IndexWriter, s: Store, access: Access, const: int, of: str, x: str) -> None:
-    """Store neighbours, a value of type `of` in memory form, past the caches if it streams."""
-    place = w.place(access, const)
-    align, nbytes = access.alignment_within(const), _nbytes(s, of)
+def emit_store(w: IndexWriter, s: Store, access: Access, const: int, lanes: int, x: str) -> None:
+    """Store so many neighbours, a value in memory form, past the caches if it streams."""
+    place, of = w.place(access, const), memory_type(s.buffer.dtype, lanes)
+    align, nbytes = access.alignment_within(const), lanes * s.buffer.dtype.itemsize
     if s.streams and _LEAST_BYTES <= nbytes <= align:
         w.module.declarations.add("!0 = !{i32 1}")
         pointer = place.partition(",")[0]
         w.emit(f"store {of} {x}, {pointer}, align {align}, !nontemporal !0")
-        w.streams = True
+        w.streams = w.module.streams = True
     else:
         w.emit(f"store {of} {x}, {place}")
 
 
-def _nbytes(s: Store, of: str) -> int:
-    """The length of a type such as `<16 x float>` or `float`."""
-    count = of.removeprefix("<").partition(" x ")[0] if of.startswith("<") else "1"
-    return int(count) * s.buffer.dtype.itemsize
-
-
-def fence(w: IndexWriter) -> None:
-    """Have stores past the caches done before anything that follows, if there were any."""
+def fence(w: IndexWriter, place: Lines) -> None:
+    """Have a function's stores past the caches, if it has any, done before what follows a place."""
     if w.streams:
         w.declare(_FENCE)
-        w.emit(f"call {_FENCE}")
+        place.append(f"  call {_FENCE}")
 
 
 def prefetch(w: IndexWriter, s: Prefetch) -> None:

@@ -18,7 +18,7 @@ from tensorc.codegen.llvm.access import Access
 from tensorc.codegen.llvm.casts import from_memory
 from tensorc.codegen.llvm.expressions import ExpressionWriter
 from tensorc.codegen.llvm.streaming import emit_store
-from tensorc.codegen.llvm.types import memory_type, vector
+from tensorc.codegen.llvm.types import vector
 from tensorc.ir.affine import coefficient
 from tensorc.ir.expr import Expr, Load, lanes_of
 from tensorc.ir.stmt import For, ForKind, Let, Seq, Stmt, Store
@@ -130,7 +130,7 @@ def _store_block(
     count, lanes, of = len(rows), access.lanes, access.of
     width = 1 << (count - 1).bit_length()
     found = _transposed(writer, [*rows, *[_POISON] * (width - count)], of, lanes)
-    part, mask = memory_type(s.buffer.dtype, count), vector("i32", count)
+    mask = vector("i32", count)
     for lane in range(lanes):
         x, first = found[lane % width], lane // width * width
         if count == 1:
@@ -138,7 +138,7 @@ def _store_block(
         elif count < lanes:
             picks = ", ".join(f"i32 {first + k}" for k in range(count))
             x = writer.op(f"shufflevector {of} {x}, {of} {_POISON}, {mask} <{picks}>")
-        emit_store(writer, s, access, const + lane * s.stride, part, x)
+        emit_store(writer, s, access, const + lane * s.stride, count, x)
 
 
 def _transposed(

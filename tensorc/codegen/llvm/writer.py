@@ -54,6 +54,7 @@ class Module:
         functions: Text of the bodies and tasks of parallel loops.
         declarations: External functions and intrinsics.
         outlined: How many parallel loops there were so far.
+        streams: Whether any function so far stores something past the caches.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Module:
     functions: list[str] = field(default_factory=list)
     declarations: set[str] = field(default_factory=set)
     outlined: int = 0
+    streams: bool = False
 
 
 class Writer:
