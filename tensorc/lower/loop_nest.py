@@ -43,7 +43,8 @@ def build(state: State, target: Target, name: str = "kernel") -> PrimFunc:
     """Lower a concrete state to compact loop IR, with loops still marked vectorised.
 
     Raises:
-        LoweringError: if a stage has no place, or a loop is bound to threads.
+        LoweringError: if a stage has no place, a loop is bound to threads, a prefetch is asked of
+            a vectorised loop, or a stage that is no output is to be stored past the caches.
     """
     params: dict[tuple[str, int], Buffer] = {}
     state = round_up(state)

@@ -2,7 +2,8 @@
 
 The pragma `prefetch` on a loop, with value `d`: each iteration asks for the lines of the kernel's
 inputs that the stage reads `d` iterations later and not before. Where the loop ends sooner, the
-address runs on, into what lies behind it in memory: mostly what is read next.
+address runs on, into what lies behind it in memory: mostly what is read next. The length of lines
+is the machine's business: a loop that reads no new ones, or too many at a time, asks for nothing.
 
     for j in serial(0, 256):                 # A has rows of 4096 elements; prefetch: 4
         prefetch(A, 4096*i + 16*j + 64)
@@ -11,6 +12,7 @@ address runs on, into what lies behind it in memory: mostly what is read next.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from itertools import product
 from math import prod
@@ -22,7 +24,6 @@ from tensorc.ir.expr import Expr, Load
 from tensorc.ir.func import Buffer
 from tensorc.ir.stmt import ForKind, Prefetch
 from tensorc.ir.visit import walk_expr
-from tensorc.lower.instance import Leaf
 from tensorc.lower.placement import Placed
 from tensorc.schedule.stage import PREFETCH
 from tensorc.support.errors import LoweringError
@@ -41,7 +42,7 @@ def prefetches(
     """What a stage asks for in each iteration of its loops, by their numbers.
 
     Raises:
-        LoweringError: a pragma stands at a loop that reads nothing new, or too much, or is no loop.
+        LoweringError: a pragma stands at a vectorised loop.
     """
     pragmas = placed.stage.pragmas
     ahead = {name: value for name, key, value in pragmas if key == PREFETCH and value}
@@ -52,7 +53,12 @@ def prefetches(
     found: dict[int, tuple[Prefetch, ...]] = {}
     for k, leaf in enumerate(leaves):
         if leaf.iterator in ahead:
-            lines = _Lines(placed.stage.name, leaf, target.cache_line_bytes)
+            if leaf.kind is ForKind.VECTORIZED:
+                raise LoweringError(
+                    f"Cannot prefetch in loop '{leaf.iterator}' of stage '{placed.stage.name}': "
+                    f"expected a loop around vectors, got '{leaf.kind.value}'."
+                )
+            lines = _Lines(leaf.var, target.cache_line_bytes)
             inner = [name for x in leaves[k + 1 :] for name in (x.var, *(n for n, _ in x.lets))]
             for e in loads:
                 lines.add(e, {name: ranges[name] for name in inner})
@@ -63,16 +69,11 @@ def prefetches(
 class _Lines:
     """The cache lines that one iteration of a loop reads."""
 
-    def __init__(self, stage: str, leaf: Leaf, line_bytes: int) -> None:
-        self.deed = f"prefetch in loop '{leaf.iterator}' of stage '{stage}'"
-        self.var = leaf.var
+    def __init__(self, var: str, line_bytes: int) -> None:
+        self.var = var
         self.line_bytes = line_bytes
         self.starts: dict[_Group, set[int]] = {}
-        if leaf.kind is ForKind.VECTORIZED:
-            raise self.refusal("a loop around vectors", leaf.kind.value)
-
-    def refusal(self, expected: str, got: str) -> LoweringError:
-        return LoweringError(f"Cannot {self.deed}: expected {expected}, got '{got}'.")
+        self.too_many = False
 
     def add(self, e: Load, inner: Mapping[str, Range]) -> None:
         """Note what a load reads while inner loops run; the kernel's inputs only."""
@@ -83,7 +84,8 @@ class _Lines:
         first, span, jumps = _runs(e.index, inner, width)
         lines = -(-span // width)
         if lines * prod(len(jump) for jump in jumps) > MAX_LINES:
-            raise self.refusal(f"at most {MAX_LINES} cache lines an iteration", "more")
+            self.too_many = True
+            return
         starts = self.starts.setdefault((e.buffer, outer), set())
         for places in product(*jumps):
             starts |= {first + sum(places) + width * n for n in range(lines)}
@@ -93,21 +95,21 @@ class _Lines:
         return max(self.line_bytes // buffer.dtype.itemsize, 1)
 
     def ahead(self, distance: int) -> tuple[Prefetch, ...]:
-        """What is read so many iterations later, and not in the iteration before that."""
+        """What is read so many iterations later, and not before; nothing if that is too much."""
+        if self.too_many:
+            return ()
         found: list[Prefetch] = []
         for (buffer, outer), starts in self.starts.items():
             width, step = self.width(buffer), dict(outer).get(self.var, 0)
             last: int | None = None
-            for start in sorted(starts):
-                again = any(abs(start + step - other) < width for other in starts)
+            order = sorted(starts)
+            for start in order:
+                near = bisect_right(order, start + step - width)
+                again = near < len(order) and order[near] < start + step + width
                 if not again and (last is None or start - last >= width):
                     last = start
                     found.append(Prefetch(buffer, Affine(start + distance * step, outer)))
-        if not found:
-            raise self.refusal("cache lines of inputs that no iteration before has read", "none")
-        if len(found) > MAX_LINES:
-            raise self.refusal(f"at most {MAX_LINES} cache lines an iteration", str(len(found)))
-        return tuple(found)
+        return tuple(found) if len(found) <= MAX_LINES else ()
 
 
 def _runs(index: Affine, inner: Mapping[str, Range], width: int) -> tuple[int, int, list[range]]:

@@ -17,7 +17,6 @@ from tensorc.lower.reducing import changes_nothing, combines_in_place, replace_v
 from tensorc.lower.register_tile import Tile
 from tensorc.lower.scene import Scene, bare, final_values, specialize
 from tensorc.lower.sequence import guarded, sequence
-from tensorc.support.errors import LoweringError
 from tensorc.te.op import Reducer
 
 
@@ -26,7 +25,8 @@ class StageCode:
     """A placed stage and the elements it writes, one for each output.
 
     With a `tile`, running values are in `tile_buffers`. `ahead` is what iterations of its loops ask
-    for; with `streams` the elements go past the caches.
+    for; with `streams` the elements go past the caches where each of them is written once, which
+    a reduction's are if a tile, whose length is the machine's business, holds them meanwhile.
     """
 
     placed: Placed
@@ -63,8 +63,6 @@ def _reducing_nest(
     leaves = code.placed.instance.leaves
     first = _first_reduce(leaves)
     if code.tile is None:
-        if code.streams:
-            raise _refusal(code, "its elements to be written once")
         update = _updater(code, reducer)
         init = _spatial_nest(leaves[first:], lambda s: _initialise(elements, reducer, s))
 
@@ -76,11 +74,6 @@ def _reducing_nest(
             updates_from=first, special={first: start}, attached=attached, ahead=code.ahead,
         )  # fmt: skip
     return _tiled_nest(code, code.tile, reducer, elements, attached)
-
-
-def _refusal(code: StageCode, expected: str) -> LoweringError:
-    name = code.placed.stage.name
-    return LoweringError(f"Cannot store stage '{name}' past the caches: expected {expected}.")
 
 
 def _tiled_nest(
@@ -100,13 +93,12 @@ def _tiled_nest(
         updates_from=t, tile=t, attached=inside, ahead=code.ahead,
     )  # fmt: skip
     fresh = t <= first
-    if code.streams and not fresh:
-        raise _refusal(code, "its elements to be written once")
+    streams = code.streams and fresh
     if fresh:
         fill = _spatial_nest(leaves[t:], lambda s: _initialise(registers, reducer, s))
     else:
         fill = _spatial_nest(leaves[t:], lambda s: _copy(registers, elements, s))
-    drain = _spatial_nest(leaves[t:], lambda s: _copy(elements, registers, s, streams=code.streams))
+    drain = _spatial_nest(leaves[t:], lambda s: _copy(elements, registers, s, streams=streams))
 
     def accumulate(nest: Nest, scene: Scene) -> Stmt | None:
         if scene.skip and not fresh:

@@ -271,8 +271,10 @@ class Schedule:
                 the whole kernel by addresses that run along, for which registers may be missing;
                 `prefetch` asks, in each iteration, for the cache lines of inputs that the stage
                 reads `value` iterations later; `streaming_stores`, with 1, writes the stage, an
-                output, past the caches, where the processor can (x86, target 'llvm').
-            value: A number of at least 0.
+                output, past the caches, where the processor can (x86, target 'llvm'). Both are
+                left out where they make no sense on the machine: an iteration reads no new lines
+                or too many, or elements are written more than once.
+            value: A number of at least 0, for `prefetch` at most 1048576.
         """
         self.apply(PragmaStep(self._name(stage), _iterator_name(iterator), key, value))
 

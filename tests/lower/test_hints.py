@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from tensorc import te
+from tensorc.codegen.llvm import emit_llvm
 from tensorc.driver.compile import compile_state
 from tensorc.ir.printer import print_func
 from tensorc.ir.stmt import Prefetch, Store
@@ -37,6 +40,7 @@ from tests.golden_text import GoldenFile
 from tests.lower.test_loop_nest import check, check_result, matmul, state_of, vectorize
 
 TARGET = Target("llvm", vector_bytes=64, features=("avx512f",), num_cores=1, cache_line_bytes=64)
+SHAPE = (32, 344)
 
 
 def added(rows: int = 8, columns: int = 96) -> list[Tensor]:
@@ -58,9 +62,9 @@ def streaming(stage: str, iterator: str) -> Step:
     return PragmaStep(stage, iterator, "streaming_stores", 1)
 
 
-def prefetches(tensors: Sequence[Tensor], *steps: Step) -> list[str]:
+def prefetches(tensors: Sequence[Tensor], *steps: Step, target: Target = TARGET) -> list[str]:
     """The statements, in the order of the text."""
-    func = lower(state_of(list(tensors), *steps), TARGET)
+    func = lower(state_of(list(tensors), *steps), target)
     verify(func)
     text = print_func(func).splitlines()
     return [line.strip() for line in text if line.strip().startswith("prefetch(")]
@@ -108,19 +112,27 @@ def test_a_fused_loop_asks_as_a_plain_one_does() -> None:
     assert found == [f"prefetch({name}, 16*C_i_j__0 + 16)" for name in "AB"]
 
 
-@pytest.mark.parametrize(
-    ("steps", "message"),
-    [
-        ((vectorize("C", "j"), ahead("C", "j", 4)), "a loop around vectors, got 'vectorized'"),
-        ((ahead("C", "j", 4),), "cache lines of inputs that no iteration before .* got 'none'"),
-        ((SplitStep("C", "j", (1024,)), ahead("C", "j.0", 1)), "at most 32 cache lines"),
-    ],
-)
-def test_a_prefetch_that_makes_no_sense_is_refused(steps: tuple[Step, ...], message: str) -> None:
-    with pytest.raises(
-        LoweringError, match=f"Cannot prefetch in loop 'j.* of stage 'C': .*{message}"
-    ):
-        prefetches(added(4, 4096), *steps)
+def test_a_prefetch_in_vectors_is_refused() -> None:
+    message = "Cannot prefetch in loop 'j' .*'C': .*a loop around vectors, got 'vectorized'"
+    with pytest.raises(LoweringError, match=message):
+        prefetches(added(), vectorize("C", "j"), ahead("C", "j", 4))
+
+
+NO_NEW_LINES = (ahead("C", "j", 4),)
+LONG_RUNS = SplitStep("C", "j", (1024,)), ahead("C", "j.0", 1)
+LONG_TOGETHER = SplitStep("C", "j", (512,)), ahead("C", "j.0", 1)
+
+
+@pytest.mark.parametrize("steps", [NO_NEW_LINES, LONG_RUNS, LONG_TOGETHER])
+def test_a_prefetch_that_makes_no_sense_on_the_machine_is_left_out(
+    steps: tuple[Step, ...],
+) -> None:
+    assert prefetches(added(4, 4096), *steps) == []
+
+
+def test_a_machine_with_longer_lines_is_asked_for_fewer() -> None:
+    longer = replace(TARGET, cache_line_bytes=256)
+    assert len(prefetches(added(4, 4096), *LONG_RUNS, target=longer)) == 32
 
 
 def test_an_output_is_stored_past_the_caches(golden: GoldenFile) -> None:
@@ -136,30 +148,42 @@ def test_a_tile_is_stored_past_the_caches_when_it_is_done() -> None:
 
 
 @pytest.mark.parametrize(
-    ("steps", "message"),
+    "steps",
     [
-        ((ReorderStep("C", ("k", "i", "j")), streaming("C", "i")), "'C' .* written once"),
-        (
-            (CacheWriteStep("C", "local"), ComputeAtStep("C.local", "C", "i"),
-             streaming("C.local", "i")),
-            "'C.local' .* an output of the kernel",
-        ),
+        (ReorderStep("C", ("k", "i", "j")),),
+        (SplitStep("C", "k", (4,)), SplitStep("C", "j", (16,)),
+         ReorderStep("C", ("k.0", "i", "j.0", "k.1", "j.1")), vectorize("C", "j.1")),
     ],
 )  # fmt: skip
-def test_a_store_past_the_caches_that_makes_no_sense_is_refused(
-    steps: tuple[Step, ...], message: str
-) -> None:
-    with pytest.raises(LoweringError, match=f"Cannot store stage {message}"):
-        lower(state_of(matmul(64, 64, 64), *steps), TARGET)
+def test_what_is_written_more_than_once_stays_in_the_caches(steps: tuple[Step, ...]) -> None:
+    state = state_of(matmul(4, 32, 8), *steps, streaming("C", "i"))
+    stores = [s for s in walk_stmt(lower(state, TARGET).body) if isinstance(s, Store)]
+    assert not any(s.streams for s in stores)
+    check_result(state, matmul(4, 32, 8))
+
+
+def test_what_is_no_output_is_not_stored_past_the_caches() -> None:
+    steps = CacheWriteStep("C", "local"), ComputeAtStep("C.local", "C", "i")
+    with pytest.raises(LoweringError, match=r"'C.local' past the caches: .* an output of the kern"):
+        lower(state_of(matmul(64, 64, 64), *steps, streaming("C.local", "i")), TARGET)
 
 
 def hinted() -> State:
-    """Rows of a cache line and a half, so that half of the vectors are aligned."""
+    """Rows of so many cache lines and a half, in pairs: half of the vectors are aligned."""
     return state_of(
-        added(32, 336), SplitStep("C", "j", (48,)), vectorize("C", "j.1"),
-        AnnotationStep("C", "i", Annotation.PARALLEL), ahead("C", "j.0", 1000),
-        streaming("C", "i"),
+        added(*SHAPE), SplitStep("C", "i", (2,)), SplitStep("C", "j", (48,)),
+        vectorize("C", "j.1"), AnnotationStep("C", "i.1", Annotation.UNROLL),
+        AnnotationStep("C", "i.0", Annotation.PARALLEL), ahead("C", "j.0", 1000),
+        streaming("C", "i.0"),
     )  # fmt: skip
+
+
+def test_one_body_has_vectors_that_stream_and_others() -> None:
+    text = emit_llvm(lower(hinted(), TARGET), TARGET)
+    start = text.index('define internal void @"kernel.body1"(')
+    body = text[start : text.index("\n}", start)]
+    assert len(re.findall("store <16 x float> .*align 64, !nontemporal", body)) == 3
+    assert len(re.findall("store <16 x float> .*align 4\n", body)) == 3
 
 
 @pytest.mark.parametrize("kind", ["llvm", "c", "python"])
@@ -167,15 +191,15 @@ def hinted() -> State:
 def test_hints_change_no_result_wherever_arrays_lie(kind: str, shift: int) -> None:
     f = compile_state(hinted(), Target(kind, num_cores=2))
     rng = np.random.default_rng(0)
-    x, y = (rng.standard_normal((32, 336)).astype(np.float32) for _ in range(2))
-    raw = empty((32 * 336 * 4 + 64,), np.dtype(np.uint8), 32 * 336 * 4 + 64)
-    out: Any = raw[shift : shift + 32 * 336 * 4].view(np.float32).reshape(32, 336)
+    x, y = (rng.standard_normal(SHAPE).astype(np.float32) for _ in range(2))
+    raw = empty((x.nbytes + 64,), np.dtype(np.uint8), x.nbytes + 64)
+    out: Any = raw[shift : shift + x.nbytes].view(np.float32).reshape(SHAPE)
     f(x, y, out=out)
     np.testing.assert_array_equal(out, x + y)
 
 
 def test_a_schedule_with_hints_is_printed_as_what_makes_it() -> None:
-    dag = te.ComputeDAG.from_tensors(added(32, 336))
+    dag = te.ComputeDAG.from_tensors(added(*SHAPE))
     code = Schedule.from_steps(dag, hinted().steps).python_code()
     assert 's.pragma("C", "j.0", "prefetch", 1000)' in code
     written: dict[str, Any] = {"Schedule": Schedule, "program": dag}
