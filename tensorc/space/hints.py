@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
+from tensorc.ir.stmt import Prefetch
+from tensorc.ir.visit import walk_stmt
 from tensorc.lower.pipeline import lower
 from tensorc.schedule.access import accesses
 from tensorc.schedule.bounds import Bounds
@@ -33,7 +35,7 @@ def hints(state: State, target: Target) -> Iterator[Steps]:
     stores = tuple(_streams(state, target))
     if stores:
         yield stores
-    loads = tuple(_prefetches(state, target))
+    loads = tuple(dict.fromkeys(_prefetches(state, target)))
     if loads:
         yield (*stores, *loads)
 
@@ -61,7 +63,7 @@ def _prefetches(state: State, target: Target) -> Iterator[PragmaStep]:
     for op in state.dag.ops:
         if op.is_placeholder and _nbytes(state, op.name, 0) > _last_cache(target):
             for stage in _last_readers(state, op.name):
-                yield from _next_piece(state, bounds, stage, target)
+                yield from _next_piece(state, bounds, stage, op.name, target)
 
 
 def _last_readers(state: State, tensor: str) -> Iterator[str]:
@@ -75,18 +77,26 @@ def _last_readers(state: State, tensor: str) -> Iterator[str]:
             yield names[-1]
 
 
-def _next_piece(state: State, bounds: Bounds, name: str, target: Target) -> Iterator[PragmaStep]:
-    """The step for the innermost loop that can prefetch, as far ahead as it is long."""
+def _next_piece(
+    state: State, bounds: Bounds, name: str, tensor: str, target: Target
+) -> Iterator[PragmaStep]:
+    """The step for the innermost loop that can prefetch a tensor, as far ahead as it is long."""
     for loop in reversed(bounds.nests[name].own):
         length = min(int(loop.extent), MAX_AHEAD)
-        if length > 1:
-            step = PragmaStep(name, loop.name, PREFETCH, length)
-            try:
-                lower(apply_step(state, step), target)
-            except LoweringError:
-                continue
+        step = PragmaStep(name, loop.name, PREFETCH, length)
+        if length > 1 and _asks_for(tensor, apply_step(state, step), target):
             yield step
             return
+
+
+def _asks_for(tensor: str, state: State, target: Target) -> bool:
+    """Whether anything of an input is prefetched."""
+    try:
+        func = lower(state, target)
+    except LoweringError:
+        return False
+    buffer = func.params[state.dag.params.index((tensor, 0))]
+    return any(isinstance(s, Prefetch) and s.buffer == buffer for s in walk_stmt(func.body))
 
 
 def _last_cache(target: Target) -> int:

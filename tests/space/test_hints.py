@@ -70,6 +70,27 @@ def test_the_last_of_several_readers_fetches_the_next_piece() -> None:
     assert found(spread(64, 4096), BY_LINES, *TOGETHER) == [(step,)]
 
 
+def test_two_large_inputs_of_one_reader_are_fetched_by_one_hint() -> None:
+    A, B = (te.placeholder((64, 4096), name=name) for name in "AB")
+    k, n = te.reduce_axis((0, 4096), name="k"), te.reduce_axis((0, 4096), name="n")
+    M = te.compute((64,), lambda i: te.max(A[i, k] * B[i, k], axis=k), name="M")
+    S = te.compute((64,), lambda i: te.sum(A[i, n] * B[i, n] - M[i], axis=n), name="S")
+    C = te.compute((64,), lambda i: M[i] + S[i], name="C")
+    step = PragmaStep("S", "n.0", "prefetch", 256)
+    assert found([A, B, C], BY_LINES, *TOGETHER) == [(step,)]
+
+
+def test_the_loop_that_fetches_walks_along_the_large_input() -> None:
+    A, W = te.placeholder((64, 4096), name="A"), te.placeholder((4, 16), name="W")
+    k, n = te.reduce_axis((0, 4096), name="k"), te.reduce_axis((0, 4096), name="n")
+    m = te.reduce_axis((0, 4), name="m")  # walks from line to line of weights that caches hold
+    M = te.compute((64,), lambda i: te.max(A[i, k], axis=k), name="M")
+    S = te.compute((64,), lambda i: te.sum(A[i, n] * W[m, 0] - M[i], axis=(n, m)), name="S")
+    C = te.compute((64,), lambda i: M[i] + S[i], name="C")
+    step = PragmaStep("S", "n.0", "prefetch", 256)
+    assert found([A, W, C], BY_LINES, *TOGETHER) == [(step,)]
+
+
 @pytest.mark.parametrize(
     ("rows", "steps"),
     [
