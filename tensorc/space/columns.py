@@ -121,7 +121,7 @@ def inner_choices(
     if tile.role == "shares" and tile.count == 1:
         return tuple(sorted({ceildiv(extent, n) for n in shares_of(cores)}))
     if tile.role == "shares" and tile.row > 1:
-        return _row_counts(tile.row, lanes)
+        return _row_counts(extent, tile.row, lanes)
     if tile.role == "shares":
         lengths = _factor_lengths(extent, lanes, is_gpu)
         return tuple(n for n in lengths if n <= _SHARE_VECTORS * lanes) or lengths[:1]
@@ -160,9 +160,12 @@ def _factor_lengths(extent: int, lanes: int, is_gpu: bool) -> tuple[int, ...]:
     return vector_lengths(extent, most, VECTOR_WASTE, lanes)
 
 
-def _row_counts(row: int, lanes: int) -> tuple[int, ...]:
-    """How many short rows may be behind each other: as many as fill vectors, or a power of two."""
-    room = max(_SHARE_VECTORS * lanes // row, 1)
+def _row_counts(extent: int, row: int, lanes: int) -> tuple[int, ...]:
+    """How many short rows may be behind each other: as many as fill vectors, or a power of two.
+
+    There are rows for two shares at least.
+    """
+    room = max(min(_SHARE_VECTORS * lanes // row, extent // 2), 1)
     whole = lanes // gcd(row, lanes)
     counts = {start << k for start in (1, whole) for k in range(room.bit_length())}
     fitting = [n for n in sorted(counts) if n <= room]

@@ -139,6 +139,19 @@ def test_rows_behind_each_other_fill_vectors(row: int, counts: tuple[int, ...]) 
     assert set(counts) & set(got)
 
 
+def test_rows_behind_each_other_leave_several_shares() -> None:
+    tile = Tile("C", "k", IterKind.REDUCE, 103, 0, 2, "shares", 2)
+    lengths = inner_choices(tile, 16, 64, is_vector=False, is_gpu=False, cores=8)
+    assert max(lengths) == 32
+    assert all(ceil(103 / (a * b)) > 1 for a, b in tile_columns(tile, lengths, 8).table)
+
+
+def test_sums_that_read_nothing_have_no_rows() -> None:
+    k = te.reduce_axis((0, 4096), name="k")
+    C = te.compute((4,), lambda j: te.sum(te.exp(te.cast("float32", j - k)), axis=k), name="C")
+    assert [factors(space) for space in workloads.spaces([C], str(TWO))] == [["0"], []]
+
+
 RIGHT: dict[str, tuple[list[te.Tensor], Callable[[np.ndarray], np.ndarray]]] = {
     "norm": (norm(1, 127, 131), lambda a: np.sqrt((a * a).sum((1, 2)))),
     "norms": (norm(3, 64, 64), lambda a: np.sqrt((a * a).sum((1, 2)))),

@@ -204,7 +204,7 @@ def _sums_short_rows(task: SearchTask, draft: Draft, stage: str) -> bool:
         return False
     axes = [*op.reduce_axes, (op.axes[-1], length)]
     strides = [read_strides(draft.state, stage, axis) for axis, _ in axes]
-    return all(
+    return bool(strides[0]) and all(
         isinstance(x, int) and isinstance(y, int) and x == y * extent
         for outer, inner, (_, extent) in zip(strides, strides[1:], axes[1:], strict=False)
         for x, y in zip(outer, inner, strict=True)
