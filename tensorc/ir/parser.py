@@ -192,7 +192,11 @@ class _Reader:
             case ast.With([ast.withitem(ast.Call(ast.Name("seq"), [], []), None)], body):
                 return Seq(self.parts(body))
             case _:
-                _refuse(node, "a loop, 'if', a store, an allocation, a let, 'with seq()' or 'pass'")
+                _refuse(
+                    node,
+                    "a loop, 'if', a store, 'prefetch(...)', 'stream(...)', an allocation, a let, "
+                    "'with seq()' or 'pass'",
+                )
 
     def loop(self, node: ast.For) -> For:
         match node:

@@ -18,7 +18,7 @@ from itertools import count
 
 from tensorc.ir.expr import Expr, Load
 from tensorc.ir.func import Buffer, PrimFunc
-from tensorc.ir.stmt import Allocate, Seq, Stmt, Store
+from tensorc.ir.stmt import Allocate, Prefetch, Seq, Stmt, Store
 from tensorc.ir.visit import rewrite_stmt, stmt_exprs, walk_stmt
 from tensorc.support.names import fresh
 
@@ -71,6 +71,8 @@ class _Part:
                 own.add(part.buffer.name)
             if isinstance(part, Store):
                 writes.add(part.buffer.name)
+            if isinstance(part, Prefetch):
+                reads.add(part.buffer.name)
             reads.update(e.buffer.name for e in stmt_exprs(part) if isinstance(e, Load))
         return cls(frozenset(writes - own), frozenset((writes | reads) - own))
 

@@ -66,7 +66,8 @@ def pragma(state: State, name: str, iterator: str, key: str, value: int) -> Stat
     """Attach a pragma to an iterator, in place of an earlier one of that key.
 
     Raises:
-        ScheduleError: there is no such iterator or pragma, or the value is negative.
+        ScheduleError: there is no such iterator or pragma, the value is negative, or a prefetch is
+            further ahead than `MAX_AHEAD`.
     """
     deed = f"attach '{key}' to '{iterator}' of stage '{name}'"
     stage = find_stage(state, name, deed)

@@ -131,6 +131,10 @@ def test_text_of_a_loop_nest(golden: GoldenFile) -> None:
         ("x = 1", "Expected one function|decorator"),
         ("def f():\n    pass", "the decorator 'prim_func"),
         ("@prim_func(outputs=())\ndef f():\n    while x: pass", "line 3: expected a loop"),
+        (
+            "@prim_func(outputs=())\ndef f(A: buffer((8,), 'float32')):\n    prefetch(A)",
+            r"expected .* 'prefetch\(\.\.\.\)', 'stream\(\.\.\.\)'",
+        ),
         ("@prim_func(outputs=())\ndef f():\n    A[0] = 1.0", "name of a buffer in scope"),
         ("@prim_func(outputs=())\ndef f(A: 3):\n    pass", "buffer\\(shape, dtype\\)"),
         (

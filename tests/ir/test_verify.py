@@ -26,7 +26,7 @@ from tensorc.ir.expr import (
     Where,
 )
 from tensorc.ir.func import Buffer, PrimFunc
-from tensorc.ir.stmt import Allocate, For, ForKind, Let, Seq, Stmt, Store
+from tensorc.ir.stmt import Allocate, For, ForKind, Let, Prefetch, Seq, Stmt, Store
 from tensorc.ir.verify import verify
 from tensorc.support.errors import VerifyError
 from tests.random_programs import random_func
@@ -35,6 +35,7 @@ A = Buffer("A", (8,), FLOAT32, "global")
 B = Buffer("B", (8,), INT32, "global")
 zero, one = Affine(0), Const(1.0, FLOAT32)
 empty = Seq(())
+T = Buffer("T", (8,), FLOAT32, "stack")
 KERNEL = PrimFunc("kernel", (A, B), ("A",), Store(A, zero, one))
 
 
@@ -88,6 +89,13 @@ def test_header_is_checked(change: dict[str, Any], message: str) -> None:
         (Store(A, of_atom(Opaque(one, 0, 1)), one), "one integer as an index"),
         (Allocate(replace(A, name="T"), empty), "another scope than 'global'"),
         (Allocate(replace(A, name="T", scope="workspace"), empty), "offset for 'T'"),
+        (Prefetch(T, zero), "buffer 'T' in scope"),
+        (Prefetch(A, variable("i")), "an index variable in scope, got 'i'"),
+        (Allocate(T, Prefetch(T, zero)), "a cache line of a parameter only, got one of 'T'"),
+        (
+            Allocate(T, Store(T, zero, one, streams=True)),
+            "a store past the caches of a parameter only, got one of 'T'",
+        ),
         (Let(Var("t", INT32), one, empty), "one dtype"),
         (Let(Var("t", FLOAT32), Var("t", FLOAT32), empty), "value 't' in scope"),
     ],

@@ -97,6 +97,18 @@ def test_constants_that_index_are_constants() -> None:
     assert [b.name for b in main.params] == ["A", "C", "P"]
 
 
+def test_a_cache_line_of_what_varies_is_asked_for_in_every_call() -> None:
+    text = PACKED.replace("        P[i] =", "        prefetch(A, i)\n        P[i] =")
+    assert split(text, {"B"})[0] is None
+
+
+def test_a_constant_of_which_lines_are_asked_for_stays_a_parameter() -> None:
+    text = PACKED.replace("        C[j] =", "        prefetch(B, j)\n        C[j] =")
+    prologue, main = split(text, {"B"})
+    assert prologue is not None
+    assert [b.name for b in main.params] == ["A", "B", "C", "P"]
+
+
 TAILS = """\
 @prim_func(outputs=('C',))
 def kernel(A: buffer((9,), 'float32'), B: buffer((9,), 'float32'), C: buffer((9,), 'float32')):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -81,6 +82,13 @@ def kernel(body: str, **buffers: str) -> PrimFunc:
 def test_random_program_computes_what_the_oracle_does(run: Run, seed: int) -> None:
     func = random_func(Random(seed))
     same(run, func, random_arrays(func, Random(seed)))
+
+
+def test_a_cache_line_is_asked_for_at_an_address_that_may_lie_anywhere(run: Run) -> None:
+    body = "for i in serial(0, 4):\n    prefetch(A, 16*i + 1000000)\n    o[i] = A[16*i]"
+    func = kernel(body, A="(64,), 'float32'", o="(4,), 'float32'")
+    assert re.search(r"__builtin_prefetch\(.*uintptr_t.* \+ 4 \* .*1000000", emit_c(func, TARGET))
+    same(run, func, random_arrays(func, Random(0)))
 
 
 @pytest.mark.slow
