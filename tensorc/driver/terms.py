@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Final
 
 import numpy as np
 
-from tensorc.arith.affine import substitute
-from tensorc.ir.affine import Affine, affine_variables, variable
-from tensorc.ir.expr import BinaryOp, Const, Expr, Read, Select, expr_variables
+from tensorc.arith.affine import Env, atom_interval, interval, substitute
+from tensorc.ir.affine import (
+    Affine,
+    Atom,
+    FloorDiv,
+    FloorMod,
+    add,
+    affine_variables,
+    variable,
+)
+from tensorc.ir.expr import BinaryOp, Const, Expr, Read, Select
 from tensorc.te.access import has_branch
 from tensorc.te.dag import ComputeDAG
 from tensorc.te.op import Op
@@ -29,8 +38,11 @@ def count_products(dag: ComputeDAG, names: Iterable[str]) -> int | None:
     needed = _needed(dag)
     if any(has_branch(op) and not _is_understood(dag, op) for op in dag.ops):
         return None
-    ops = [dag.by_name[name] for name in names if name in needed]
-    counts = [_count(dag, op) for op in ops if _is_sum_of_products(op)]
+    counts = []
+    for op in [dag.by_name[name] for name in names if name in needed]:
+        if factors := _factors(dag, op):
+            a, b = factors
+            counts.append(_count(op, (*a.conditions, *b.conditions)))
     return None if None in counts else sum(count or 0 for count in counts)
 
 
@@ -46,7 +58,9 @@ def _needed(dag: ComputeDAG) -> set[str]:
 
 def _reads_whole(dag: ComputeDAG, reader: Op, op: Op) -> bool:
     """Whether a read goes from end to end of each dimension, along an axis of its own."""
-    extents = reader.extents()
+    factors, extents = _factors(dag, reader), reader.extents()
+    if factors and any(element.conditions for element in factors):
+        return False  # where one factor is a zero, the other is not needed
     for access in dag.reads[reader.name][op.name]:
         axes = [next(iter(affine_variables(index)), "") for index in access]
         if len(set(axes)) < len(axes) or access != tuple(map(variable, axes)):
@@ -56,62 +70,112 @@ def _reads_whole(dag: ComputeDAG, reader: Op, op: Op) -> bool:
     return False
 
 
-def _is_sum_of_products(op: Op) -> bool:
-    """Whether it adds products of two elements, another pair in each iteration."""
+@dataclass(frozen=True, slots=True)
+class _Element:
+    """An element that a value is where these affines are not negative; elsewhere it is constant."""
+
+    conditions: tuple[Affine, ...]
+    read: Read
+
+
+def _factors(dag: ComputeDAG, op: Op) -> tuple[_Element, _Element] | None:
+    """The elements whose products are added up; None unless they are others in each iteration.
+
+    Elements of what is computed count as different values.
+    """
     if op.reducer is None or op.reducer.name != "sum" or len(op.body) != 1:
-        return False
+        return None
     body = op.body[0]
     if not (isinstance(body, BinaryOp) and body.op == "*"):
-        return False
-    if _element(body.a) is None or _element(body.b) is None:
-        return False
-    axes = {name for name, extent in op.extents().items() if extent > 1}
-    return axes <= set(expr_variables(body))
+        return None
+    a, b = _unpadded(dag, body.a), _unpadded(dag, body.b)
+    if a is None or b is None or not _is_another_in_each_iteration(op, a, b):
+        return None
+    return a, b
 
 
-def _element(e: Expr) -> tuple[tuple[Affine, ...], Read] | None:
-    """The element that a value is, and where; a constant elsewhere. None if it is anything else."""
+def _element(e: Expr) -> _Element | None:
+    """The element that a value is; None if it is anything else."""
     match e:
         case Read():
-            return (), e
+            return _Element((), e)
         case Select(conditions, Read() as read, Const()):
-            return conditions, read
+            return _Element(conditions, read)
         case _:
             return None
 
 
+def _unpadded(dag: ComputeDAG, e: Expr) -> _Element | None:
+    """The element that a value is, looked for behind padding; None if it is anything else."""
+    found = _element(e)
+    if found is None:
+        return None
+    producer = dag.by_name[found.read.op]
+    inner = _element(producer.body[0]) if has_branch(producer) and not producer.reducer else None
+    if inner is None:
+        return found
+    behind = dict(zip(producer.axes, found.read.indices, strict=True))
+    conditions, indices = (
+        tuple(substitute(a, behind) for a in affines)
+        for affines in (inner.conditions, inner.read.indices)
+    )
+    return _Element((*found.conditions, *conditions), replace(inner.read, indices=indices))
+
+
+def _is_another_in_each_iteration(op: Op, a: _Element, b: _Element) -> bool:
+    """Whether the places of two elements tell, where there are such, which iteration it is."""
+    if a.read.op == b.read.op and a.read != b.read:
+        return False  # it may be that the two change places
+    env = {name: (0, int(extent) - 1) for name, extent in op.extents().items()}
+    # What is not negative and never positive is zero.
+    zeros = [c for c in (*a.conditions, *b.conditions) if interval(c, env)[1] == 0]
+    given = [*a.read.indices, *b.read.indices, *zeros]
+    given += [relation for affine in given for relation in _relations(affine)]
+    known: set[Atom] = set()
+    while new := {atom for affine in given for atom in _digits(affine, known, env)}:
+        known |= new
+    return all(name in known for name, (low, high) in env.items() if low < high)
+
+
+def _relations(a: Affine) -> Iterator[Affine]:
+    """What is zero: a dividend less what quotient and remainder make, for those of an affine."""
+    for atom, _ in a.terms:
+        if isinstance(atom, FloorDiv | FloorMod):
+            inner, divisor = atom.affine, atom.divisor
+            parts = ((FloorDiv(inner, divisor), -divisor), (FloorMod(inner, divisor), -1))
+            yield add(inner, Affine(0, parts))
+            yield from _relations(inner)
+
+
+def _digits(a: Affine, known: Container[Atom], env: Env) -> list[Atom]:
+    """The atoms that are not yet known if the value of an affine tells them, as it does digits."""
+    left = [(atom, abs(c)) for atom, c in a.terms if atom not in known]
+    reach = 0
+    for atom, weight in sorted(left, key=lambda term: term[1]):
+        if weight <= reach:
+            return []
+        low, high = atom_interval(atom, env)
+        reach += weight * (high - low)
+    return [atom for atom, _ in left]
+
+
 def _is_understood(dag: ComputeDAG, op: Op) -> bool:
     """Whether its conditions say where a sum has a product, or what such a sum reads is no zero."""
-    if _is_sum_of_products(op):
+    if _factors(dag, op):
         return True
     found = _element(op.body[0]) if len(op.body) == 1 and op.reducer is None else None
-    if found is None or not dag.by_name[found[1].op].is_placeholder:
+    if found is None or not dag.by_name[found.read.op].is_placeholder:
         return False
-    return all(_is_sum_of_products(dag.by_name[name]) for name in dag.read_by[op.name])
+    return all(_factors(dag, dag.by_name[name]) for name in dag.read_by[op.name])
 
 
-def _count(dag: ComputeDAG, op: Op) -> int | None:
-    """How many iterations multiply two elements; None where data, or too many axes, decide that."""
-    body, extents = op.body[0], {name: int(extent) for name, extent in op.extents().items()}
-    assert isinstance(body, BinaryOp), f"'{op.name}' is no sum of products"
-    conditions = [*_conditions(dag, body.a), *_conditions(dag, body.b)]
+def _count(op: Op, conditions: Iterable[Affine]) -> int | None:
+    """How many iterations meet conditions; None where data, or too many axes, decide that."""
+    extents = {name: int(extent) for name, extent in op.extents().items()}
     groups = _connected(conditions)
     free = prod(extent for name, extent in extents.items() if not any(name in g for g in groups))
     counts = [_points(extents, names, group) for names, group in groups.items()]
     return None if None in counts else free * prod(count or 0 for count in counts)
-
-
-def _conditions(dag: ComputeDAG, e: Expr) -> tuple[Affine, ...]:
-    """Where an operand is an element of an input, or computed; padding looked through."""
-    found = _element(e)
-    assert found is not None, "an operand is an element"
-    conditions, read = found
-    producer = dag.by_name[read.op]
-    if not has_branch(producer):
-        return conditions
-    inner = _element(producer.body[0])
-    behind = dict(zip(producer.axes, read.indices, strict=True))
-    return (*conditions, *(substitute(c, behind) for c in (inner[0] if inner else ())))
 
 
 def _connected(conditions: Iterable[Affine]) -> Mapping[frozenset[str], list[Affine]]:
@@ -131,9 +195,10 @@ def _points(
     """At how many values of these axes all conditions hold; None if that is not known."""
     if prod(extents[name] for name in names) > _MOST_POINTS:
         return None
-    grid = np.ix_(*(np.arange(extents[name]) for name in names))
-    point = dict(zip(names, grid, strict=True))
-    holds = np.ones([extents[name] for name in names], np.bool_)
+    axes = sorted(names)
+    grid = np.ix_(*(np.arange(extents[name]) for name in axes))
+    point = dict(zip(axes, grid, strict=True))
+    holds = np.ones([extents[name] for name in axes], np.bool_)
     for condition in conditions:
         value = evaluate(condition, point)
         if value is None:

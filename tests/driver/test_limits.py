@@ -2,7 +2,9 @@
 
 import pytest
 
+from kernels_ref import suite
 from tensorc import te, topi
+from tensorc.cli.workload import of_case
 from tensorc.driver import limits
 from tensorc.driver.limits import compute_limit
 from tensorc.space.task import SearchTask
@@ -99,6 +101,86 @@ def test_products_that_repeat_need_not_be_computed_again():
     k = te.reduce_axis((0, 8), name="k")
     same = te.compute((16,), lambda i: te.sum(a[k] * b[k], axis=k), name="D")
     assert limit_of(a, b, same) is None
+
+
+def total(shape, terms, product):
+    """A sum of products over one axis."""
+    k = te.reduce_axis((0, terms), name="k")
+    return te.compute(shape, lambda *place: te.sum(product(*place, k), axis=k), name="D")
+
+
+@pytest.mark.parametrize(
+    "product",
+    [
+        lambda a, b: total((16, 4), 8, lambda i, o, k: a[i // 2, k] * b[k, o]),
+        lambda a, b: total((16, 4), 8, lambda i, o, k: a[i % 8, k] * b[k, o]),
+        lambda a, b: total((4, 4), 4, lambda i, o, k: a[i + k, 0] * b[0, o]),
+        lambda a, b: total((8, 8), 8, lambda i, o, k: a[i, k] * a[o, k]),
+        lambda a, b: total((5, 4), 8, lambda i, o, k: a[2 * i // 3, k] * b[k, o]),
+    ],
+    ids=["upsampled", "in rings", "windows of one weight", "symmetric", "rounded"],
+)
+def test_of_sums_that_repeat_some_products_nothing_is_certain(product):
+    a, b = inputs((8, 8), (8, 4))
+    assert limit_of(a, b, product(a, b)) is None
+
+
+def test_nor_of_elements_that_padding_repeats():
+    a, b = inputs((8, 8), (8, 4))
+    twice = te.compute((18, 8), lambda i, k: te.if_then_else(i < 16, a[i // 2, k], 0.0), name="U")
+    assert limit_of(a, b, total((18, 4), 8, lambda i, o, k: twice[i, k] * b[k, o])) is None
+
+
+@pytest.mark.parametrize(
+    "product",
+    [
+        lambda a, b: total((2, 4, 4), 8, lambda i, j, o, k: a[4 * i + j, k] * b[k, o]),
+        lambda a, b: total((2, 4, 4), 8, lambda i, j, o, k: a[7 - 4 * i - j, k] * b[k, o]),
+        lambda a, b: total(
+            (8, 4), 8, lambda i, o, k: a[(i * 8 + k) // 8, (i * 8 + k) % 8] * b[k, o]
+        ),
+        lambda a, b: total((8, 4), 8, lambda i, o, k: a[(i + k) // 2, (i + k) % 2] * b[k, o]),
+    ],
+    ids=["digits", "digits backwards", "reshaped", "quotient and remainder"],
+)
+def test_places_that_tell_the_iterations_apart_may_be_written_in_any_way(product):
+    a, b = inputs((8, 8), (8, 4))
+    assert limit_of(a, b, product(a, b)).operations == 2 * 8 * 4 * 8
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+@pytest.mark.parametrize("factor", [1, 2])
+def test_each_channel_of_a_depthwise_convolution_has_its_products(factor, padding):
+    terms = 8 * 3 - 2 if padding else 6 * 3
+    first, last = inputs((1, 8, 8, 4), (1, 4, 8, 8))
+    one = te.placeholder((factor, 3, 3, 4), name="W")
+    other = te.placeholder((4, factor, 3, 3), name="W")
+    rows = topi.depthwise_conv2d_nhwc(first, one, 1, padding)
+    planes = topi.depthwise_conv2d_nchw(last, other, 1, padding)
+    for data, weight, result in ((first, one, rows), (last, other, planes)):
+        assert limit_of(data, weight, result).operations == 2 * 4 * factor * terms**2
+
+
+def test_every_sum_of_products_of_the_suite_has_a_limit():
+    for case in suite.cases():
+        dag = of_case(case).dag
+        found = compute_limit(SearchTask(dag, ONE))
+        assert (found is None) == (case.workload.code == "SFM"), case.name
+
+
+def test_of_a_product_that_another_needs_in_part_only_that_one_is_certain():
+    a, b, c = inputs((6, 6), (6, 6), (6, 4))
+    product = topi.matmul(a, b)
+    below = total((6, 4), 6, lambda i, j, k: te.if_then_else(k < i, product[i, k], 0.0) * c[k, j])
+    assert limit_of(a, b, c, below).operations == 2 * 15 * 4
+
+
+def test_nor_of_what_the_zeros_of_the_other_factor_leave_out():
+    a, b, c = inputs((6, 6), (8, 5), (5, 4))
+    product = topi.matmul(b, c)
+    wide = topi.nn.pad(a, (0, 0), (0, 2))
+    late = total((6, 4), 8, lambda i, j, k: wide[i, k] * product[k, j])
+    assert limit_of(a, b, c, late).operations == 2 * 6 * 6 * 4
 
 
 def test_what_is_computed_once_takes_no_time_in_a_call():
