@@ -158,9 +158,11 @@ def main(
         show(found[-1])
     if dump is not None:
         dump.write_text(json.dumps([[asdict(one) for one in pair] for pair in found]) + "\n")
-    if chart is not None:
-        draw(chart, found)
-    publish([figure for pair in found for figure in judged(pair)], report)
+    try:
+        publish([figure for pair in found for figure in judged(pair)], report)
+    finally:  # a missed bar is no reason not to draw
+        if chart is not None:
+            draw(chart, found)
 
 
 if __name__ == "__main__":

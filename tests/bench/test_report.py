@@ -21,10 +21,12 @@ def test_a_figure_knows_whether_it_meets_its_bar() -> None:
     assert "bar" not in PLAIN.line()
 
 
-def test_a_missed_bar_is_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missed_bar_is_an_exit_code_and_told_of_all_bars(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     publish([FAST, PLAIN], None)
     with pytest.raises(SystemExit, match="1"):
-        publish([FAST, SLOW], None)
+        publish([FAST, PLAIN, SLOW], None)
     assert "1 of 2 bars missed." in capsys.readouterr().out
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from bench import (
     ablation,
@@ -25,6 +26,7 @@ from bench import (
 from kernels_ref.suite import Case, cases
 from tensorc.cli.workload import of_case, parse_case
 from tensorc.space.task import SearchTask
+from tensorc.support.errors import MissingDependencyError
 from tensorc.target import Target
 
 
@@ -192,6 +194,23 @@ def test_a_curve_knows_when_something_was_reached() -> None:
     curve = search_curve.Curve("GMM.3", "us", ((1, 0.5, 3.0), (9, 4.0, 1.0)), 1.0)
     assert (curve.at_trial(8), curve.at_second(4.0), curve.at_second(0.1)) == (3.0, 1.0, None)
     assert (curve.seconds_to(2.0), curve.seconds_to(0.5)) == (4.0, float("inf"))
+
+
+def test_figures_are_written_although_curves_cannot_be_drawn_and_drawn_although_one_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise MissingDependencyError("'matplotlib' is not installed.")
+
+    slow = [
+        search_curve.Curve("GMM.3", name, ((1, 9.0, t),), t) for name, t in (("us", 2), ("they", 1))
+    ]
+    monkeypatch.setattr(search_curve, "curves", lambda *_: slow)
+    monkeypatch.setattr(search_curve, "draw", refuse)
+    files = ["--json", str(tmp_path / "a.json"), "--chart", str(tmp_path / "a.svg")]
+    result = CliRunner().invoke(search_curve.main, ["GMM.3", *files])
+    assert isinstance(result.exception, MissingDependencyError)
+    assert len(json.loads((tmp_path / "a.json").read_text())["figures"]) == 5
 
 
 def test_phases_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
