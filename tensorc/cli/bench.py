@@ -60,12 +60,15 @@ class Order:
     report: Path | None
     chart: Path | None
 
-    def on(self, threads: int, several: bool) -> Order:
-        """Return the order for so many threads, with files of its own if there are several."""
-        files = (self.report, self.chart)
-        report, chart = (f and f.with_stem(f"{f.stem}-{threads}t") if several else f for f in files)
-        target = replace(self.target, num_cores=threads)
-        return replace(self, target=target, report=report, chart=chart)
+    def on(self, threads: int) -> Order:
+        """Return the order for so many threads."""
+        return replace(self, target=replace(self.target, num_cores=threads))
+
+    def with_own_files(self) -> Order:
+        """Return the order with files that have its number of threads in their names."""
+        files, end = (self.report, self.chart), f"-{self.target.num_cores}t"
+        report, chart = (file and file.with_stem(file.stem + end) for file in files)
+        return replace(self, report=report, chart=chart)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +158,9 @@ def bench(
     asked = tuple(dict.fromkeys(threads)) or (thread_count(None),)
     budget = Budget(trials, time_budget, seed, database, constant_weights, tolerance)
     order = Order(chosen_cases(op, shape, batch, which), target, budget, vs, report, chart)
-    orders = [order.on(count, several=len(asked) > 1) for count in asked]
+    orders = [order.on(count) for count in asked]
+    if len(orders) > 1:
+        orders = [one.with_own_files() for one in orders]
     for one in orders:
         ensure_writable(one.report)
         ensure_writable(one.chart)

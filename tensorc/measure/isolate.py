@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 from dataclasses import dataclass
 from functools import cache
@@ -107,3 +108,14 @@ def report_crashes(descriptor: int) -> None:
 def signal_with_parent(number: signal.Signals) -> None:
     """Let the system signal this process when the thread that started it ends (Linux only)."""
     isolate_library().lib.tensorc_signal_with_parent(number)
+
+
+def end_with_parent(parent: int) -> None:
+    """Let this process end when the one that started it, which has this number, does (Linux only).
+
+    Raises:
+        SystemExit: That one has ended already.
+    """
+    signal_with_parent(signal.SIGTERM)
+    if os.getppid() != parent:
+        raise SystemExit(1)

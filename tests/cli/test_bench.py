@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import signal
+import time
 from pathlib import Path
 
 import click
@@ -18,6 +22,7 @@ from tensorc.cli.main import main
 from tensorc.cli.race import Budget, Outcome
 from tensorc.support.errors import LoweringError, MissingDependencyError, OptionError
 from tensorc.support.optional import is_installed
+from tests.cli import orphan
 
 
 def bench(*arguments: object) -> Result:
@@ -74,6 +79,30 @@ def refuse_two(number: int) -> bool:
 
 def is_odd(number: int) -> bool:
     return number % 2 == 1
+
+
+def test_an_interrupt_starts_no_other_process_and_is_no_failure(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert apart.all_apart(interrupt, (first, second))
+    assert first.exists()
+    assert not second.exists()
+
+
+def interrupt(seen: Path) -> bool:
+    seen.touch()
+    os.kill(os.getppid(), signal.SIGINT)
+    time.sleep(0.3)
+    return True
+
+
+def test_a_process_of_its_own_ends_with_the_run_that_is_killed(tmp_path: Path) -> None:
+    alive = tmp_path / "alive"
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=apart.all_apart, args=(orphan.outlive, (str(alive),)))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert orphan.ended(alive)
 
 
 def test_the_help_says_which_peers_have_to_be_asked_for() -> None:

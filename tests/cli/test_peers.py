@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +15,10 @@ from kernels_ref import extra, suite
 from kernels_ref.suite import Case
 from tensorc.cli.peers.choose import NAMES, installed, load
 from tensorc.cli.peers.peer import Peer, Prepared, quickest
+from tensorc.cli.peers.with_metaschedule import search
 from tensorc.cli.peers.with_numpy import limit_blas_threads
+from tensorc.cli.workload import parse_case
+from tests.cli import orphan
 
 # One shape of each workload, cut down to a few thousand operations.
 SMALL = {
@@ -78,6 +85,24 @@ def test_the_blas_of_numpy_listens() -> None:
 def test_slow_peers_take_part_when_asked_for_only() -> None:
     assert not {"inductor", "metaschedule"} & set(installed())
     assert set(installed()) <= set(installed(slow=True)) <= set(NAMES)
+
+
+def test_a_search_of_metaschedule_ends_with_the_bench_that_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A TVM that kills the bench while it is imported."""
+    alive = tmp_path / "alive"
+    (tmp_path / "tvm.py").write_text(
+        f"from tests.cli import orphan\norphan.outlive({str(alive)!r})"
+    )
+    monkeypatch.setenv("TENSORC_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    context = multiprocessing.get_context("spawn")
+    bench = context.Process(target=search, args=(parse_case("GMM.1"), 1, 1, False))
+    bench.start()
+    bench.join()
+    assert bench.exitcode == -signal.SIGKILL
+    assert orphan.ended(alive)
 
 
 def test_the_fastest_of_several_ways_is_found() -> None:

@@ -9,6 +9,7 @@ which lays them out first and so computes the result.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from kernels_ref import extra, suite
 from tensorc.cli.peers.metaschedule_workers import build_apart, run_apart
 from tensorc.cli.peers.tvm_cases import tvm_tensors
 from tensorc.cli.peers.with_metaschedule import CURVE, SHAPES, TIMED, WHOLE
+from tensorc.measure.isolate import end_with_parent
 from tensorc.support.optional import optional_import
 
 _ROUND: Final = 32
@@ -36,10 +38,20 @@ _FOREIGN_INTRINSICS: Final = ("cuda", "rocm", "hexagon", "riscv_cpu", "arm_cpu")
 @click.option("--trials", default=200)
 @click.option("--seed", default=0)
 @click.option("--constant-weights", is_flag=True)
+@click.option(
+    "--parent", type=int, default=os.getppid, help="Number of the process with which to end."
+)
 def main(
-    case: str, folder: Path, threads: int, trials: int, seed: int, constant_weights: bool
+    case: str,
+    folder: Path,
+    threads: int,
+    trials: int,
+    seed: int,
+    constant_weights: bool,
+    parent: int,
 ) -> None:
     """Tune CASE and leave what was found in FOLDER."""
+    end_with_parent(parent)
     for name in _FOREIGN_INTRINSICS:
         module = f"tvm.s_tir.tensor_intrin.{name}"
         sys.modules[module] = ModuleType(module)

@@ -86,6 +86,8 @@ class MetaSchedulePeer:
 def search(case: Case, threads: int, trials: int, constant_weights: bool, seed: int = 0) -> Path:
     """Let MetaSchedule tune a case and return the folder of what it left; once for each request.
 
+    The search ends if this process is killed.
+
     Raises:
         MeasureError: It fails.
     """
@@ -96,7 +98,7 @@ def search(case: Case, threads: int, trials: int, constant_weights: bool, seed: 
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", _SEARCH, case.name, str(folder), f"--threads={threads}"]
-    command += [f"--trials={trials}", f"--seed={seed}"]
+    command += [f"--trials={trials}", f"--seed={seed}", f"--parent={os.getpid()}"]
     command += ["--constant-weights"] if constant_weights else []
     threading = {"TVM_NUM_THREADS": str(threads), "TVM_BIND_THREADS": "0"}
     done = subprocess.run(
