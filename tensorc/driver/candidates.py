@@ -86,7 +86,11 @@ class RunRecords:
         definitions: Sequence[Definition],
         name: str,
     ) -> None:
-        """Name the definitions for readers of the database."""
+        """Name the definitions for readers of the database, and number the final rounds.
+
+        Raises:
+            RecordError: The database cannot be read.
+        """
         self._database, self._target = database, task.target
         self._tasks: dict[str, tuple[Definition, TaskInfo]] = {}
         for way in definitions:
@@ -94,6 +98,9 @@ class RunRecords:
             words = words if way.name == GIVEN else f"{words} as {way.name}"
             info = TaskInfo.of(way.dag, words, task.constants)
             self._tasks[info.hash] = way, info
+        self._finals = 1
+        if database is not None:
+            self._finals += database.last_finals(tuple(self._tasks), task.target)
 
     @classmethod
     def open(
@@ -107,7 +114,7 @@ class RunRecords:
         """Open a database given by path for as long as the stack lasts.
 
         Raises:
-            RecordError: The database cannot be opened.
+            RecordError: The database cannot be opened or read.
         """
         if database is not None and not isinstance(database, Database):
             database = stack.enter_context(Database(database))
@@ -148,7 +155,7 @@ class RunRecords:
             run_seconds=result.run_seconds,
             confidence=result.confidence,
             timestamp=result.timestamp,
-            is_final=is_final,
+            finals=self._finals if is_final else 0,
         )
         self._database.append(info, [record])
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from tensorc.driver.candidates import Watched
 from tensorc.driver.problem import Problem
-from tensorc.measure.result import MeasureInput
+from tensorc.measure.result import ErrorKind, MeasureInput, MeasureResult
 from tensorc.schedule.stage import STRENGTH_REDUCTION
 from tensorc.schedule.steps import PragmaStep
 from tensorc.search.finals import FinalOptions, Finals
@@ -25,7 +25,7 @@ _HINTED: Final = 2
 CONTESTANTS: Final = 2 * FINALISTS + 2 * _HINTED + 1
 # The default schedule is left out of them if it is so many times slower than the best.
 _HOPELESS: Final = 2.0
-# How many are built however long it takes.
+# How many are built however long it takes, so these are different ones.
 _FEWEST: Final = 2
 
 
@@ -37,7 +37,7 @@ class FinalRounds:
         problem: What was searched.
         search: The search, which has ended.
         measure: Measures finalists.
-        build: Builds them; what it yields says that one more is built.
+        build: Builds finalists, and takes each when it can begin with it.
         naive_seconds: Seconds of the default schedule.
         hints: Whether the fastest take part with hints to the memory system, too.
     """
@@ -45,7 +45,7 @@ class FinalRounds:
     problem: Problem
     search: Search
     measure: Watched
-    build: Callable[[Sequence[MeasureInput]], Iterable[object]]
+    build: Callable[[Iterable[MeasureInput]], Iterable[MeasureResult]]
     naive_seconds: float
     hints: bool = True
 
@@ -55,21 +55,22 @@ class FinalRounds:
         Building takes about so many seconds at most, and then the rounds do. Where nothing was
         measured, the first of the foreseen that is right is the winner, whatever its latency.
         """
-        for candidate in [] if self.search.trials else self._foreseen():
-            latency = next(iter(self.measure([candidate]))).latency
-            if latency is not None:
-                return candidate, latency
         finals = Finals(self.measure, FinalOptions(seconds=seconds))
         try:
+            for candidate in [] if self.search.trials else self._foreseen():
+                latency = next(iter(self.measure([candidate]))).latency
+                if latency is not None:
+                    return candidate, latency
             if self.search.stopped != "interrupted":
-                finals.run(self._built(list(self._contestants()), seconds))
+                finals.run(self._built(list(self._contestants()), seconds, finals.failed))
         except KeyboardInterrupt:
             self.search.stopped = "interrupted"
-        verdict, best = finals.verdict(), self.search.best
+        verdict = finals.verdict()
         if verdict is not None:
             return verdict.winner, verdict.latency
-        if best is not None and best.steps not in finals.failed:
-            return best.steps, best.latency or self.naive_seconds
+        for trial in self.search.fastest(FINALISTS):
+            if trial.steps not in finals.failed:
+                return trial.steps, trial.latency or self.naive_seconds
         return self.problem.default_candidate(), self.naive_seconds
 
     def _foreseen(self) -> list[MeasureInput]:
@@ -81,35 +82,55 @@ class FinalRounds:
         usual = float(search.estimate(features[None])[0])
         return [candidate for candidate, score in search.foreseen(FINALISTS) if score > usual]
 
-    def _built(self, contestants: Sequence[MeasureInput], seconds: float) -> list[MeasureInput]:
-        """Build contestants, the first ones first; return those for whom there was time."""
+    def _built(
+        self, contestants: Sequence[MeasureInput], seconds: float, failed: set[MeasureInput]
+    ) -> list[MeasureInput]:
+        """Build contestants, the first ones first; return those for whom there was time.
+
+        What is begun in time is waited for: it would take the time of the rounds otherwise.
+
+        Args:
+            contestants: Who is to take part.
+            seconds: When no more builds begin, if enough have succeeded.
+            failed: Who cannot be built is added to these.
+        """
         end = time.monotonic() + seconds
         ready: list[MeasureInput] = []
-        for candidate, _ in zip(contestants, self.build(contestants), strict=True):
-            ready.append(candidate)
-            if time.monotonic() >= end and len(ready) >= _FEWEST:
-                break
+        done = 0
+        while done < len(contestants) and len(ready) < _FEWEST:
+            left, needed = contestants[done:], _FEWEST - len(ready)
+            begun = (c for n, c in enumerate(left) if n < needed or time.monotonic() < end)
+            for candidate, result in zip(left, self.build(begun), strict=False):
+                done += 1
+                if result.error is ErrorKind.NONE:
+                    ready.append(candidate)
+                else:
+                    failed.add(candidate)
         return ready
 
     def _contestants(self) -> Iterator[MeasureInput]:
         """The fastest few, and the default schedule unless it is hopelessly slow; fastest first.
 
         For LLVM each of the fastest takes part as it is and without strength reduction, the first
-        ones with hints to the memory system.
+        ones with hints to the memory system: variants of the first come after the second, for the
+        two that there is always time for must not be nearly the same.
         """
         best, default = self.search.best, self.naive_seconds
-        competes = best is None or default < _HOPELESS * (best.latency or default)
-        for rank, trial in enumerate(self.search.fastest(FINALISTS)):
-            if competes and default < (trial.latency or default):
-                yield self.problem.default_candidate()
-                competes = False
-            yield trial.steps
-            if self.hints and rank < _HINTED:
-                yield from self._hinted(trial.steps)
-            if self.problem.task.target.kind == "llvm":
-                yield from self._without_strength_reduction(trial.steps)
-        if competes:
-            yield self.problem.default_candidate()
+        fastest = self.search.fastest(FINALISTS)
+        plain = [(trial.latency or default, trial.steps) for trial in fastest]
+        if best is None or default < _HOPELESS * (best.latency or default):
+            plain.append((default, self.problem.default_candidate()))
+        plain.sort(key=lambda one: one[0])
+        ranked = [steps for _, steps in plain]
+        yield from ranked[:_FEWEST]
+        searched = [trial.steps for trial in fastest]
+        for rank, steps in enumerate(ranked):
+            if rank >= _FEWEST:
+                yield steps
+            if self.hints and steps in searched[:_HINTED]:
+                yield from self._hinted(steps)
+            if self.problem.task.target.kind == "llvm" and steps in searched:
+                yield from self._without_strength_reduction(steps)
 
     def _hinted(self, candidate: MeasureInput) -> Iterator[MeasureInput]:
         for steps in hints(self.problem.state(candidate), self.problem.task.target):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 from tensorc.driver.candidates import Measure
 from tensorc.measure.measurer import Measurer
 from tensorc.measure.options import MeasureOptions
-from tensorc.measure.result import MeasureInput
+from tensorc.measure.result import MeasureInput, MeasureResult
 from tensorc.measure.task import MeasureTask
 
 
@@ -20,12 +20,12 @@ class Instruments:
     Attributes:
         quick: Measures those of a search.
         thorough: Measures those of the final rounds, built as `compile` builds.
-        build: Builds these before they are measured; what it yields says that one more is built.
+        build: Builds these before they are measured, each when it can begin with it.
     """
 
     quick: Measure
     thorough: Measure
-    build: Callable[[Sequence[MeasureInput]], Iterable[object]]
+    build: Callable[[Iterable[MeasureInput]], Iterable[MeasureResult]]
 
     @classmethod
     def open(cls, stack: ExitStack, tasks: Sequence[MeasureTask], kept: int) -> Instruments:
@@ -50,4 +50,8 @@ class Instruments:
     @classmethod
     def of(cls, measure: Measure) -> Instruments:
         """Measure everything in one way, which needs nothing built before."""
-        return cls(measure, measure, iter)
+        return cls(measure, measure, _built)
+
+
+def _built(batch: Iterable[MeasureInput]) -> Iterator[MeasureResult]:
+    return (MeasureResult() for _ in batch)

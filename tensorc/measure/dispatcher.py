@@ -49,6 +49,7 @@ class Job:
         ticket: What its answer is known by.
         candidate: What was handed in.
         task: The task that it is of.
+        runs: Whether it is to run; otherwise it is built only.
         artifact: The header of its code; None until it is built.
         data: The code.
         build_seconds: How long the build took.

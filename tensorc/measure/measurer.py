@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from queue import Empty
@@ -148,32 +150,41 @@ class Measurer:
         Raises:
             MeasureError: The measuring itself fails.
         """
-        return self._in_order(batch, runs=True)
+        return self._in_order(batch, math.inf, runs=True)
 
     def build(self, batch: Iterable[MeasureInput]) -> Iterator[MeasureResult]:
         """Build candidates, and keep as many as the options say for when they are measured.
 
-        Results come in order, without latencies. What has not been yielded when the caller stops
-        is forgotten.
+        Results come in order, without latencies. A candidate is taken from the batch when there is
+        a builder for it. What has not been yielded when the caller stops is forgotten.
 
         Raises:
             MeasureError: The measuring itself fails.
         """
-        return self._in_order(batch, runs=False)
+        return self._in_order(batch, self._options.builder_count(), runs=False)
 
-    def _in_order(self, batch: Iterable[MeasureInput], *, runs: bool) -> Iterator[MeasureResult]:
-        tickets = [self.submit(candidate, runs=runs) for candidate in batch]
-        waiting = set(tickets)
+    def _in_order(
+        self, batch: Iterable[MeasureInput], most: float, *, runs: bool
+    ) -> Iterator[MeasureResult]:
+        """Submit candidates, so many at a time, and yield their results."""
+        source, tickets = iter(batch), deque[int]()
         try:
-            for ticket in tickets:
-                while ticket not in self._early:
+            while True:
+                while not tickets or len(self._pending) < most:
+                    candidate = next(source, None)
+                    if candidate is None:
+                        break
+                    tickets.append(self.submit(candidate, runs=runs))
+                if not tickets:
+                    return
+                if tickets[0] in self._early:
+                    yield self._early.pop(tickets.popleft())
+                else:
                     found = self._next(None)
                     assert found is not None
                     self._early[found[0]] = found[1]
-                waiting.discard(ticket)
-                yield self._early.pop(ticket)
         finally:
-            self._cancel(waiting)
+            self._cancel(set(tickets))
 
     def _cancel(self, tickets: set[int]) -> None:
         for ticket in tickets:

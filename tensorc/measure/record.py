@@ -65,8 +65,8 @@ class Record:
         run_seconds: Time spent running.
         confidence: Relative spread of the windows; 0 is certain.
         timestamp: Seconds since the epoch.
-        is_final: Whether it was measured in the final rounds of a run; such records are no trials
-            when the run is resumed.
+        finals: Which final rounds of its database it was measured in, counted from 1; 0 for a
+            trial. Those of final rounds are no trials when the run is resumed.
     """
 
     task: str
@@ -80,7 +80,12 @@ class Record:
     run_seconds: float = 0.0
     confidence: float = 0.0
     timestamp: float = field(default_factory=time.time)
-    is_final: bool = False
+    finals: int = 0
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it was measured in the final rounds of a run."""
+        return self.finals > 0
 
     @property
     def latency(self) -> float | None:
@@ -106,7 +111,7 @@ class Record:
             "run_seconds": self.run_seconds,
             "confidence": self.confidence,
             "timestamp": self.timestamp,
-            "is_final": int(self.is_final),
+            "is_final": self.finals,
         }
 
     @classmethod
@@ -136,7 +141,7 @@ class Record:
                 run_seconds=number(data["run_seconds"]),
                 confidence=number(data["confidence"]),
                 timestamp=number(data["timestamp"]),
-                is_final=was_final or number(data.get("is_final", 0)) != 0,
+                finals=int(was_final or number(data.get("is_final", 0))),
             )
         except (KeyError, TypeError, ValueError, TargetError) as error:
             if isinstance(error, RecordError):

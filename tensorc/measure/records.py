@@ -161,23 +161,39 @@ class Database:
         """Return the fastest correct record of a task on a target like this one, None if none.
 
         Where the last run was finished, its final rounds decide: the minimum of hundreds of noisy
-        figures flatters. Who is not in the last of them was given up before.
+        figures flatters. Who is not in the last of them was given up before. Those of an earlier
+        run say nothing here: others took part, and the machine may have been faster.
 
         Raises:
             RecordError: The database cannot be read, or a record of it is damaged.
         """
         where, values = _where(task, target)
         trials = f"SELECT COALESCE(MAX(id), 0) FROM records{where} AND NOT is_final"
+        last = f"SELECT MAX(is_final) FROM records{where}"
         chosen = f"SELECT {_COLUMNS} FROM records{where}"
         with self._explained():
             finals = self._connection.execute(
-                f"{chosen} AND is_final AND id > ({trials}) ORDER BY id", (*values, *values)
+                f"{chosen} AND is_final AND id > ({trials}) AND is_final = ({last}) ORDER BY id",
+                values * 3,
             ).fetchall()
             fastest = self._connection.execute(
                 f"{chosen} AND latency IS NOT NULL ORDER BY latency, id LIMIT 1", values
             ).fetchone()
         winner = _winner(map(_record, finals))
         return winner if winner or fastest is None else _record(fastest)
+
+    def last_finals(self, task: str | Sequence[str], target: Target) -> int:
+        """Return the number of the last final rounds on a target like this one, 0 if none.
+
+        Raises:
+            RecordError: The database cannot be read.
+        """
+        where, values = _where(task, target)
+        with self._explained():
+            row = self._connection.execute(
+                f"SELECT COALESCE(MAX(is_final), 0) FROM records{where}", values
+            ).fetchone()
+        return int(row[0])
 
     def tasks(self) -> tuple[TaskInfo, ...]:
         """Return every task that has been recorded, oldest first.
@@ -327,7 +343,7 @@ def _row(record: Record) -> tuple[object, ...]:
         record.run_seconds,
         record.confidence,
         record.timestamp,
-        record.is_final,
+        record.finals,
     )
 
 

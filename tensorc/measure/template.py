@@ -51,10 +51,12 @@ def main(parent: int) -> None:
         if os.getppid() == parent:
             _answer(connection, workers)
     finally:
-        if os.getppid() != parent:  # it was killed, and could not tidy up
-            for worker in workers:
-                os.kill(worker, signal.SIGKILL)
-            shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
+        # A measurer that closes kills this process. So it was killed and cannot tidy up, even if it
+        # is still the parent: the signal comes with the end of one of its threads.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for worker in workers:
+            os.kill(worker, signal.SIGKILL)
+        shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
 
 
 def _answer(connection: socket.socket, workers: set[int]) -> None:

@@ -133,6 +133,31 @@ def is_streaming(step) -> bool:
     return isinstance(step, PragmaStep) and step.pragma == STREAMING
 
 
+class Streaming(FakeMachine):
+    """A machine on which streaming programs are the fastest."""
+
+    def __call__(self, batch) -> Iterator[MeasureResult]:
+        for steps, result in zip((c.steps for c in batch), super().__call__(batch), strict=True):
+            yield MeasureResult((1e-7,)) if steps and is_streaming(steps[-1]) else result
+
+
+def test_a_run_that_is_resumed_and_its_database_agree_on_the_winner(tmp_path):
+    small = Target("llvm", num_cores=1, features=("avx",), l2_bytes=1 << 10, l3_bytes=1 << 12)
+    path, machine = tmp_path / "a.db", Streaming()
+    settings = {"trials": 20, "evolution": SMALL, "measure": machine, "database": path}
+    # With hints in the second final rounds only.
+    first, second = (
+        tensorc.tune(doubled(), small, rules=rules, **settings) for rules in ("ansor", "default")
+    )
+    assert first.trials == second.trials
+    assert not is_streaming(first.steps[-1])
+    assert is_streaming(second.steps[-1])
+    with Database(path) as database:
+        best = database.best(second.dag.structural_hash(), small)
+    assert best is not None
+    assert best.steps == second.steps
+
+
 def test_the_code_generator_that_won_is_that_of_the_result_and_of_the_record(tmp_path):
     path = tmp_path / "a.db"
     result = tuned(WithoutStrengthReduction(), database=path)

@@ -187,6 +187,18 @@ def test_candidates_are_built_before_they_are_measured() -> None:
     assert [result.build_seconds for result in measured[:2]] == [0.0, 0.0]
 
 
+def test_a_candidate_to_build_is_taken_when_a_builder_has_time_for_it() -> None:
+    splits = [MeasureInput((SplitStep("C", "i", (factor,)),)) for factor in (1, 2, 4, 8)]
+    begun: list[MeasureInput] = []
+    batch = (begun.append(candidate) or candidate for candidate in splits)
+    with Measurer(doubled(), MeasureOptions(builders=1, kept=4)) as measurer:
+        built = measurer.build(batch)
+        assert [(next(built).error, len(begun)) for _ in splits] == [
+            (ErrorKind.NONE, count) for count in (2, 3, 4, 4)
+        ]
+        assert list(built) == []
+
+
 def test_a_candidate_that_is_kept_is_built_once() -> None:
     task = doubled()
     splits = [MeasureInput((SplitStep("C", "i", (factor,)),)) for factor in (2, 4)]

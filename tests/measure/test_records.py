@@ -57,7 +57,7 @@ def test_best_ignores_errors_and_other_targets():
 
 def test_the_final_figures_of_a_finished_run_decide_what_is_best():
     lucky, sound = record(1e-3), record(2e-3)
-    finals = [record(4e-3, is_final=True), record(3e-3, is_final=True)]
+    finals = [record(4e-3, finals=1), record(3e-3, finals=1)]
     with Database(":memory:") as database:
         for added, best in ([lucky, sound], 1e-3), (finals, 3e-3), ([record(2.5e-3)], 1e-3):
             database.append(INFO, added)
@@ -66,8 +66,8 @@ def test_the_final_figures_of_a_finished_run_decide_what_is_best():
             assert found.latency == best
 
 
-def final(steps, *figures):
-    return [Record(INFO.hash, TARGET, steps, (figure,), is_final=True) for figure in figures]
+def final(steps, *figures, finals=1):
+    return [Record(INFO.hash, TARGET, steps, (figure,), finals=finals) for figure in figures]
 
 
 @pytest.mark.parametrize(
@@ -90,12 +90,34 @@ def test_the_best_record_is_that_of_the_schedule_that_won_the_final_rounds(other
 
 
 def test_who_failed_in_the_final_rounds_is_not_the_best():
-    failed = record(error="RUNTIME_CRASH", phase="run", is_final=True)
+    failed = record(error="RUNTIME_CRASH", phase="run", finals=1)
     with Database(":memory:") as database:
         database.append(INFO, [record(0.1), *final(STEPS, 0.5), failed, *final(STEPS[:1], 1.0)])
         best = database.best(INFO.hash, TARGET)
     assert best is not None
     assert best.steps == STEPS[:1]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "winner"),
+    [
+        pytest.param([[0.9] * 7, []], [[1.0] * 2, [0.8] * 2], 1, id="who joins takes part"),
+        pytest.param([[0.5] * 7, []], [[1.0] * 4, [0.8] * 4], 1, id="the machine was faster"),
+        pytest.param([[0.9] * 7, [0.8] * 7], [[1.0] * 4, []], 0, id="who is left out is out"),
+    ],
+)
+def test_the_last_final_rounds_decide_where_no_trials_came_in_between(first, second, winner):
+    schedules = STEPS, STEPS[:1]
+    with Database(":memory:") as database:
+        assert database.last_finals(INFO.hash, TARGET) == 0
+        database.append(INFO, [record(0.1)])
+        for number, figures in enumerate((first, second), 1):
+            for steps, mine in zip(schedules, figures, strict=True):
+                database.append(INFO, final(steps, *mine, finals=number))
+            assert database.last_finals(INFO.hash, TARGET) == number
+        best = database.best(INFO.hash, TARGET)
+    assert best is not None
+    assert best.steps == schedules[winner]
 
 
 def test_best_of_an_unknown_task_is_none():
@@ -137,7 +159,7 @@ def test_export_and_import_keep_everything(tmp_path):
 
 
 def test_a_failure_in_the_final_rounds_keeps_its_phase(tmp_path):
-    failed = record(error="RUNTIME_CRASH", phase="run", is_final=True)
+    failed = record(error="RUNTIME_CRASH", phase="run", finals=1)
     with Database(tmp_path / "a.db") as database:
         database.append(INFO, [failed])
         export_lines(database, tmp_path / "log.json")
@@ -195,7 +217,7 @@ def test_a_database_of_version_1_that_was_opened_is_of_version_2_and_goes_on(tmp
     of_version_1(tmp_path / "a.db")
     for _ in range(2):
         with Database(tmp_path / "a.db") as database:
-            database.append(INFO, [record(2e-3, is_final=True)])
+            database.append(INFO, [record(2e-3, finals=1)])
     with Database(tmp_path / "a.db", read_only=True) as database:
         assert [r.is_final for r in database.records()] == [False, True, False, True, True]
 
