@@ -106,8 +106,11 @@ def show(found: Sequence[Curve]) -> None:
     for title, points in (("trials", TRIALS), ("seconds", SECONDS)):
         click.echo(f"{found[0].case} after {title:8}" + "".join(f"{p:>10g}" for p in points))
         for one in found:
-            at = one.at_trial if title == "trials" else one.at_second
-            cells = "".join(f"{figures.seconds(at(point)):>10}" for point in points)  # type: ignore[arg-type]  # trials are whole numbers
+            if title == "trials":
+                best = [one.at_trial(trial) for trial in TRIALS]
+            else:
+                best = [one.at_second(second) for second in SECONDS]
+            cells = "".join(f"{figures.seconds(latency):>10}" for latency in best)
             click.echo(f"  {one.searcher:24}{cells}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from tensorc.arith.simplify import simplify_expr
@@ -146,14 +146,14 @@ def _reduced_values(
 
 
 def canonical_reducer(
-    reducer: CommReducer, dtypes: Sequence[DType], taken: object, label: str
+    reducer: CommReducer, dtypes: Sequence[DType], taken: Iterable[str], label: str
 ) -> Reducer:
     """A reducer for values of these types.
 
     Raises:
         TEError: if it does not give as many values as it takes, of the same types.
     """
-    reserved = set(taken)  # type: ignore[call-overload]  # any iterable of names
+    reserved = set(taken)
     sides: list[list[te.Variable]] = []
     for side in ("lhs", "rhs"):
         labels = [side] if len(dtypes) == 1 else [f"{side}{o}" for o in range(len(dtypes))]
